@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+
+# The kernel to build for: a build folder with Rust metadata. 'make run' and 'make test' bring
+# their own.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+# Everything but the plain build of modules happens in the tool root, which has what it needs.
+in-root := scripts/in-root
+
+.PHONY: modules clean run shell test check fmt clippy shellcheck help
+
+modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
+	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules
+
+clean: ## remove what was built in this folder; the cache stays ('scripts/in-root --clean')
+	rm -rf build
+	find . -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \
+		-o -name modules.order -o -name Module.symvers -o -name bindings_generated.rs \) \
+		-exec rm -f {} +
+
+run: ## boot a stock Debian kernel in a VM, load jitimer.ko there, read /proc/jitimer
+	@$(in-root) scripts/run.py $(if $(VIRTUAL),--virtual) $(if $(TDELAY),--tdelay '$(TDELAY)')
+
+shell: ## a prompt in that VM, with jitimer.ko at hand
+	@$(in-root) scripts/run.py --shell
+
+test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's -k)
+	@$(in-root) scripts/test.py $(if $(T),-k '$(T)')
+
+check: fmt clippy shellcheck ## all that looks at the sources only
+
+fmt: ## is the Rust formatted as the kernel's is?
+	@$(in-root) scripts/lint.py fmt
+
+clippy: ## does clippy have something to say?
+	@$(in-root) scripts/lint.py clippy
+
+shellcheck: ## does shellcheck?
+	@$(in-root) scripts/lint.py shellcheck
+
+help: ## this text
+	@echo 'usage: make [TARGET] [NAME=VALUE ...]'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@echo
+	@echo 'for modules:  KDIR=FOLDER   another kernel to build for'
+	@echo 'for run:      VIRTUAL=1     exact virtual time: one instruction is a nanosecond'
+	@echo '              TDELAY=N      the parameter tdelay, in jiffies'
+	@echo 'for all:      JITIMER_CACHE=FOLDER, where kernels and tools are kept'
+	@echo "              (see 'scripts/in-root --help')"

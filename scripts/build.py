@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds the modules for the kernels of the cache, each kernel's in a folder of its own."""
+
+import os
+import shutil
+
+from cache import LOGS, PROJECT, Failure, step
+import debug_kernel
+import rust_metadata
+
+# Where the modules are built, out of the sources' way.
+OUT = PROJECT / "build"
+
+
+def modules(kdir, compilers, *arguments, source=PROJECT, log="modules", name=None):
+    """Builds modules with Kbuild against a kernel build folder; returns where they are."""
+    out = OUT / (name or kdir.name.split("_")[0].removeprefix("kdir-"))
+    made_for = out / ".kdir"
+    if out.exists() and (not made_for.exists() or made_for.read_text() != str(kdir)):
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    made_for.write_text(str(kdir))
+    step(f"building the modules for {out.name}", log,
+         ["make", "-C", kdir, f"M={source}", f"MO={out}", *compilers, *arguments, "modules"])
+    return out
+
+
+def stock(kernel, *arguments, **kwargs):
+    """Builds the modules for a stock kernel."""
+    return modules(rust_metadata.make(kernel), rust_metadata.MAKE[1:], *arguments, **kwargs)
+
+
+def debug(kernel, *arguments, **kwargs):
+    """Builds the modules, and the tests among them, for the test kernel."""
+    return modules(debug_kernel.make(kernel), debug_kernel.MAKE[1:], "KTIMER_TESTS=m", *arguments,
+                   **kwargs)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The cache outside the tree, and the long steps that fill it.
+
+What is in the cache has a name that tells what it was made from. It is made under another name, and
+renamed when it is whole; so what is there under its own name is whole, and an interrupted step goes
+on, or starts again, the next time.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("JITIMER_CACHE", "/nonexistent"))
+LOGS = CACHE / "log"
+
+
+class Failure(Exception):
+    """Something that the user has to mend; the text says what, and how."""
+
+
+def run_main(function):
+    """Runs a command's main function inside the tool root (see scripts/in-root), and exits."""
+    name = Path(sys.argv[0]).name
+    if "JITIMER_ROOT" not in os.environ:
+        in_root = PROJECT / "scripts/in-root"
+        os.execv(in_root, [in_root, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+    try:
+        sys.exit(function())
+    except Failure as failure:
+        print(f"{name}: {failure}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted; run it again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def say(text):
+    """Tells the user what is going on; standard output is for results."""
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def key(*parts):
+    """A short name for what something was made from."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else str(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:12]
+
+
+def toolchain():
+    """What tells this tool root from another: its own key."""
+    return Path(os.environ["JITIMER_ROOT"]).name.removeprefix("root-")
+
+
+@contextlib.contextmanager
+def lock(name):
+    """Holds a lock of the cache; says so where that takes waiting."""
+    path = CACHE / "lock" / name
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "w", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run that holds {file.name}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def need_space(gigabytes, what):
+    """Fails unless the cache has room for something, before it is half made."""
+    free = shutil.disk_usage(CACHE).free / 1e9
+    if free < gigabytes:
+        raise Failure(f"{what} needs {gigabytes} GB in {CACHE}, and {free:.1f} GB are free")
+
+
+@contextlib.contextmanager
+def made_whole(path, *, resume=False):
+    """Gives a folder to make something in, which becomes `path` when that went well.
+
+    With `resume`, what an interrupted run left in it is kept.
+    """
+    new = path.with_name(path.name + ".new")
+    if not resume:
+        shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True, exist_ok=True)
+    yield new
+    new.rename(path)
+
+
+def remove_others(pattern, keep):
+    """Removes what other versions left in the cache under names like this one's."""
+    for other in CACHE.glob(pattern):
+        if other != keep and not other.name.endswith(".new"):
+            shutil.rmtree(other)
+
+
+def step(what, log_name, command, *, hints=(), **kwargs):
+    """Runs a long command with its output in a log, showing that it goes on.
+
+    Fails with the end of the log, and with the first of the `hints` (a text to look for in the log,
+    and what it means) that fits.
+    """
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{log_name}.log"
+    say(f"{what}; log: {log}")
+    start = shown = time.monotonic()
+    lines = 0
+    with open(log, "a", encoding="utf-8") as file:
+        file.write(f"\n==> {what}: {' '.join(map(str, command))}\n")
+        file.flush()
+        begin = file.tell()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              stdin=subprocess.DEVNULL, errors="replace", **kwargs) as process:
+            try:
+                for line in process.stdout:
+                    file.write(line)
+                    lines += 1
+                    now = time.monotonic()
+                    if now - shown >= (0.5 if sys.stderr.isatty() else 30):
+                        shown = now
+                        progress = f"    {now - start:4.0f} s, {lines} lines: {line.strip()[:60]}"
+                        end = "\r" if sys.stderr.isatty() else "\n"
+                        print(f"{progress:<79}", end=end, file=sys.stderr, flush=True)
+            except BaseException:
+                process.terminate()
+                raise
+    if sys.stderr.isatty():
+        print(" " * 79, end="\r", file=sys.stderr, flush=True)
+    if process.returncode == 0:
+        return
+    with open(log, encoding="utf-8") as file:
+        file.seek(begin)
+        text = file.read()
+    print("".join(f"    {line}\n" for line in text.splitlines()[-15:]), end="", file=sys.stderr)
+    for sign, meaning in (*hints, ("No space left on device", f"there is no space left in {CACHE}")):
+        if sign in text:
+            raise Failure(meaning)
+    raise Failure(f"failed: {what}; the whole log: {log}")

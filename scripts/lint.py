@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Looks at the sources: are they formatted as the kernel's are, and do the linters say nothing?"""
+
+import argparse
+import subprocess
+
+import build
+from cache import PROJECT, run_main
+import kernels
+
+
+def files(*patterns):
+    """The project's files that git knows, or would add, by their patterns."""
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z",
+                             *patterns], cwd=PROJECT, check=True, capture_output=True, text=True)
+    return [name for name in listed.stdout.split("\0") if name]
+
+
+def fmt():
+    """rustfmt with the kernel's configuration."""
+    source = kernels.fetch_source(kernels.find())
+    return subprocess.run(["rustfmt", "--check", "--edition=2021", "--config-path",
+                           source / ".rustfmt.toml", *files("*.rs")], cwd=PROJECT,
+                          check=False).returncode
+
+
+def clippy():
+    """clippy, with the kernel's lints, on all that is built for the stock and the test kernel."""
+    kernel = kernels.find()
+    for make, name in ((build.stock, "clippy-stock"), (build.debug, "clippy-test")):
+        # Kbuild does not know that clippy's objects aren't rustc's; this folder is clippy's own.
+        make(kernel, "CLIPPY=1", "KRUSTFLAGS=-Dwarnings", "-B", name=name, log=name)
+    return 0
+
+
+def shellcheck():
+    """shellcheck on each shell script."""
+    scripts = [name for name in files("scripts", ".ci")
+               if (PROJECT / name).read_bytes().split(b"\n")[0].endswith((b"bash", b"sh"))]
+    return subprocess.run(["shellcheck", *scripts], cwd=PROJECT, check=False).returncode
+
+
+def main():
+    """The command."""
+    checks = {check.__name__: check for check in (fmt, clippy, shellcheck)}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("check", choices=checks)
+    options = parser.parse_args()
+    status = checks[options.check]()
+    if not status:
+        print(f"{options.check}: nothing to complain about")
+    return status
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the tests: everything under tests/, by pytest, in VMs with the stock and the test kernel.
+
+Takes pytest's options. The last line is 'N passed, N failed'.
+"""
+
+import sys
+
+import pytest
+
+from cache import PROJECT, run_main
+
+
+class Totals:
+    """Counts what each test came to: one that could not be set up or cleaned up has failed."""
+
+    def __init__(self):
+        self.passed = set()
+        self.failed = set()
+
+    def pytest_runtest_logreport(self, report):
+        """Takes the report of one phase of a test."""
+        if report.failed:
+            self.failed.add(report.nodeid)
+        elif report.when == "call" and report.passed:
+            self.passed.add(report.nodeid)
+
+    def pytest_collectreport(self, report):
+        """Takes the report of a file of tests."""
+        if report.failed:
+            self.failed.add(report.nodeid)
+
+
+def main():
+    """The command."""
+    totals = Totals()
+    status = pytest.main(["-v", "--tb=short", "-p", "no:cacheprovider", str(PROJECT / "tests"),
+                          *sys.argv[1:]], plugins=[totals])
+    if "--help" in sys.argv:
+        return status
+    print(f"{len(totals.passed - totals.failed)} passed, {len(totals.failed)} failed")
+    return status
+
+
+if __name__ == "__main__":
+    run_main(main)

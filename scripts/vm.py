@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boots a kernel in a virtual machine, and runs a shell command in it.
+
+The guest has busybox and the given files, all from an initramfs. The command's output and exit
+status become this command's. It fails (status 1) if the kernel reports a fault on its console: a
+warning, an oops, or a report of KASAN, lockdep, debugobjects or any other checker; and (status 124)
+if the command does not end in time. Without a command, --shell gives a prompt.
+"""
+
+import argparse
+import dataclasses
+import gzip
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+
+import pexpect
+from pexpect.popen_spawn import PopenSpawn
+
+from cache import CACHE, Failure, lock, run_main, say
+
+# What a kernel prints when it, or one of its checkers, has found a fault.
+REPORT = re.compile(
+    r"\b(?:WARNING|BUG|KASAN|UBSAN|KFENCE|ODEBUG): |"
+    r"\bOops\b|\bKernel panic\b|\bkernel BUG at\b|\bCall Trace:|\bgeneral protection fault\b|"
+    r"\bINFO: task .* blocked\b|\bINFO: .*\bstall|\brcu: .*\bstall|\bsoft lockup\b|"
+    r"\b(?:possible (?:circular|recursive) lock|inconsistent lock state|suspicious RCU usage)|"
+    r"\bbad unlock balance\b|\bsleeping function called\b|\bscheduling while atomic\b|"
+    r"\bnew suspected memory leaks?\b|\bpreempt leak\b|\bNo irq handler\b|\bpage allocation failure|"
+    r"\bUnable to handle\b|\brefcount_t: |\blist_(?:add|del) corruption\b|"
+    r"\bTest timed out\b")
+
+INIT = """#!/bin/busybox sh
+/bin/busybox mkdir -p /bin /proc /sys /dev /tmp /root /etc
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t tmpfs tmpfs /tmp
+mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+cd /root
+if grep -qw jitimer.shell /proc/cmdline; then
+    echo "The files you gave are here. 'exit' ends the machine."
+    setsid cttyhack sh
+    reboot -f
+fi
+stty -F /dev/ttyS1 raw -echo
+exec </dev/ttyS1 >/dev/ttyS1 2>&1
+echo ready
+while read -r size marker; do
+    head -c "$size" >/tmp/script
+    sh /tmp/script </dev/null
+    printf '%s%s\\n' "$marker" "$?"
+done
+"""
+
+
+def initramfs(files):
+    """An initramfs with busybox, an init, and files for /root by their names: gzipped bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder)
+        for name in ("bin", "root"):
+            (top / name).mkdir()
+        shutil.copy("/bin/busybox", top / "bin/busybox")
+        (top / "init").write_text(INIT)
+        (top / "init").chmod(0o755)
+        for name, source in files.items():
+            shutil.copy(source, top / "root" / name)
+        paths = "".join(f"{path.relative_to(top)}\n" for path in sorted(top.rglob("*")))
+        archive = subprocess.run(["cpio", "--create", "--format=newc", "--owner=0:0", "--quiet"],
+                                 cwd=top, input=paths.encode(), check=True, capture_output=True)
+        return gzip.compress(archive.stdout, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a command in the guest gave back."""
+
+    status: int
+    output: str
+
+
+class Reported(Failure):
+    """The kernel reported a fault."""
+
+
+class Vm:
+    """A virtual machine that runs commands until it is closed."""
+
+    def __init__(self, image, files=(), *, cpus=2, memory=512, virtual=False, append="",
+                 accelerator=None, shell=False):
+        self.folder = Path(tempfile.mkdtemp(prefix="vm-"))
+        self.console_path = self.folder / "console"
+        self.checked = 0
+        self.process = None
+        if accelerator is None:
+            accelerator = "tcg" if virtual or not kvm_boots(image) else "kvm"
+        (self.folder / "initramfs").write_bytes(
+            initramfs({Path(file).name: file for file in files}))
+        serial = ["-serial", "mon:stdio"] if shell else [
+            "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
+            "-chardev", "stdio,id=command,signal=off", "-serial", "chardev:command"]
+        if virtual:
+            # One instruction takes a nanosecond, and an idle guest jumps to its next timer.
+            accelerator = "tcg"
+            serial += ["-icount", "shift=0,sleep=off"]
+        self.command = [
+            # The machine ends when this process does, however it does.
+            "setpriv", "--pdeathsig", "KILL",
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+            "-no-reboot", "-accel", accelerator, "-cpu", "max", "-smp", str(cpus),
+            "-m", str(memory), "-kernel", image, "-initrd", self.folder / "initramfs", *serial,
+            "-append", f"console=ttyS0 8250.nr_uarts=4 panic=-1 oops=panic "
+            # The crypto self-tests keep a stock kernel busy for seconds.
+            f"cryptomgr.notests {append}"
+            + (" jitimer.shell" if shell else "")]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
+    def boot(self, timeout=120):
+        """Starts the machine, and waits until it takes commands."""
+        self.process = PopenSpawn(list(map(str, self.command)), timeout=timeout,
+                                  maxread=1 << 16, encoding="utf-8", codec_errors="replace")
+        self.expect("ready\n", timeout, "boot")
+        self.check()
+
+    def expect(self, text, timeout, what):
+        """Waits for a text; returns what came before it."""
+        try:
+            self.process.expect_exact(text, timeout=timeout)
+            return self.process.before
+        except pexpect.TIMEOUT:
+            raise TimeoutError(f"no end of '{what}' after {timeout} s; the guest's console:\n"
+                               + self.tail()) from None
+        except pexpect.EOF:
+            self.check()
+            raise Failure(f"the virtual machine ended during '{what}': "
+                          f"{self.process.before.strip()}\nthe guest's console:\n"
+                          + self.tail()) from None
+
+    def run(self, script, timeout=60):
+        """Runs a shell script in the guest; fails if the kernel reports a fault meanwhile."""
+        marker = f"<{uuid.uuid4().hex}>"
+        self.process.send(f"{len(script.encode())} {marker}\n{script}")
+        output = self.expect(marker, timeout, script)
+        status = int(self.expect("\n", 10, "exit status"))
+        self.check()
+        return Result(status, output)
+
+    def console(self):
+        """All that the kernel printed so far."""
+        if not self.console_path.exists():
+            return ""
+        return self.console_path.read_text(errors="replace").replace("\r\n", "\n")
+
+    def tail(self):
+        """The last lines of the console."""
+        return "\n".join(self.console().splitlines()[-40:])
+
+    def check(self):
+        """Fails if the kernel has reported a fault since the last check."""
+        console = self.console()
+        new, self.checked = console[self.checked:], len(console)
+        found = REPORT.search(new)
+        if found:
+            start = new.rfind("\n", 0, found.start()) + 1
+            raise Reported("the kernel reported a fault:\n" + new[start:start + 6000])
+
+    def close(self):
+        """Ends the machine, and removes what it needed."""
+        if self.process:
+            self.process.kill(signal.SIGKILL)
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def kvm_boots(image):
+    """Whether a guest boots with KVM here. That /dev/kvm exists does not tell."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    known = CACHE / f"kvm-{os.uname().release}"
+    with lock("kvm"):
+        if not known.exists():
+            say("trying whether a guest boots with KVM")
+            with Vm(image, accelerator="kvm", cpus=1) as vm:
+                try:
+                    vm.boot(timeout=20)
+                    known.write_text("yes")
+                except (TimeoutError, Failure):
+                    known.write_text("no")
+            say(f"it does: {known.read_text()}; 'rm {known}' has this tried again")
+    return known.read_text() == "yes"
+
+
+def main():
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("image", help="the kernel image to boot")
+    parser.add_argument("command", nargs="*", help="a command line for the guest's shell")
+    parser.add_argument("--file", action="append", default=[], metavar="FILE",
+                        help="have this file in the guest's home; may be repeated")
+    parser.add_argument("--shell", action="store_true",
+                        help="a prompt in the guest, with the kernel's console")
+    parser.add_argument("--console", action="store_true",
+                        help="print the kernel's console to standard error at the end")
+    parser.add_argument("--virtual", action="store_true",
+                        help="exact virtual time: one instruction is a nanosecond")
+    parser.add_argument("--cpus", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--memory", type=int, default=512, metavar="MB", help="default: %(default)s")
+    parser.add_argument("--timeout", type=int, default=60, metavar="S",
+                        help="seconds that the command may take (default: %(default)s)")
+    parser.add_argument("--append", default="", help="more for the kernel's command line")
+    options = parser.parse_args()
+    if bool(options.command) == options.shell:
+        parser.error("give either a command or --shell")
+    for file in (options.image, *options.file):
+        if not os.access(file, os.R_OK):
+            parser.error(f"can't read the file '{file}'")
+    with Vm(options.image, options.file, cpus=options.cpus, memory=options.memory,
+            virtual=options.virtual, append=options.append, shell=options.shell) as vm:
+        if options.shell:
+            return subprocess.run(vm.command, check=False).returncode
+        try:
+            vm.boot()
+            result = vm.run(" ".join(options.command), options.timeout)
+        except TimeoutError as error:
+            print(f"vm.py: {error}", file=sys.stderr)
+            return 124
+        finally:
+            if options.console:
+                print(vm.console(), file=sys.stderr)
+        sys.stdout.write(result.output)
+        return result.status
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * C macros and inline functions that the library calls. Rust can't expand them, so each gets a
+ * function here, named after it.
+ */
+
+#include <linux/hardirq.h>
+#include <linux/preempt.h>
+#include <linux/proc_fs.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/uio.h>
+
+#include "helpers.h"
+
+void ktimer_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void ktimer_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+int ktimer_spin_trylock_bh(spinlock_t *lock)
+{
+	return spin_trylock_bh(lock);
+}
+
+bool ktimer_in_interrupt(void)
+{
+	return in_interrupt();
+}
+
+bool ktimer_in_atomic(void)
+{
+	return in_atomic();
+}
+
+void ktimer_current_comm(char buf[TASK_COMM_LEN])
+{
+	/* get_task_comm() wants an array, and a parameter is a pointer. */
+	strscpy_pad(buf, current->comm, TASK_COMM_LEN);
+}
+
+void *ktimer_pde_data(const struct inode *inode)
+{
+	return pde_data(inode);
+}
+
+size_t ktimer_iov_iter_count(const struct iov_iter *iter)
+{
+	return iov_iter_count(iter);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* C macros and inline functions that the library calls: see helpers.c. */
+
+#ifndef _KTIMER_HELPERS_H
+#define _KTIMER_HELPERS_H
+
+#include <linux/fs.h>
+#include <linux/sched.h>
+#include <linux/spinlock_types.h>
+#include <linux/uio.h>
+
+void ktimer_spin_lock_bh(spinlock_t *lock);
+void ktimer_spin_unlock_bh(spinlock_t *lock);
+int ktimer_spin_trylock_bh(spinlock_t *lock);
+
+bool ktimer_in_interrupt(void);
+bool ktimer_in_atomic(void);
+void ktimer_current_comm(char buf[TASK_COMM_LEN]);
+
+void *ktimer_pde_data(const struct inode *inode);
+size_t ktimer_iov_iter_count(const struct iov_iter *iter);
+
+#endif

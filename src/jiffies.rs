@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Jiffies: the kernel's coarse clock, typed.
+//!
+//! The counter `jiffies` goes up by one at each tick, `HZ` times a second, and wraps around. A
+//! reading of it, [`Jiffies`], and a number of ticks, [`JiffiesDelta`], are different things: a
+//! point in time plus a span is a point in time, and two points in time can't be added. Points in
+//! time have no total order (the counter wraps), so they are compared with
+//! [`is_after`](Jiffies::is_after), which is right for points less than half the counter's range
+//! apart, rather than with `<`.
+//!
+//! All arithmetic wraps as the C does; none of it panics.
+//!
+//! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
+
+use crate::bindings;
+use core::ops::Add;
+use kernel::{
+    fmt,
+    prelude::*, //
+};
+
+/// A point in time: a value of the counter `jiffies`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Jiffies(c_ulong);
+
+impl Jiffies {
+    /// The present: reads the counter `jiffies`.
+    ///
+    /// May be called from any context.
+    #[inline]
+    pub fn now() -> Self {
+        // SAFETY: `jiffies` is a live static of the kernel for as long as the kernel runs. C
+        // declares it volatile, since the tick changes it at any time, and aligned, so that one
+        // load reads it whole.
+        Self(unsafe { (&raw const kernel::bindings::jiffies).read_volatile() })
+    }
+
+    /// The point in time at which the counter has this value.
+    #[inline]
+    pub const fn from_raw(value: c_ulong) -> Self {
+        Self(value)
+    }
+
+    /// The counter's value at this point in time.
+    #[inline]
+    pub const fn as_raw(self) -> c_ulong {
+        self.0
+    }
+
+    /// Whether this point in time is later than `other`, also where the counter wrapped in between.
+    ///
+    /// The C macro is `time_after()`.
+    #[inline]
+    pub const fn is_after(self, other: Self) -> bool {
+        (other.0.wrapping_sub(self.0) as c_long) < 0
+    }
+
+    /// The span from `earlier` to this point in time; zero if `earlier` is later.
+    #[inline]
+    pub const fn since(self, earlier: Self) -> JiffiesDelta {
+        if earlier.is_after(self) {
+            return JiffiesDelta::ZERO;
+        }
+        JiffiesDelta::saturating(self.0.wrapping_sub(earlier.0))
+    }
+}
+
+/// Moves a point in time; wraps as the counter does.
+impl Add<JiffiesDelta> for Jiffies {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, span: JiffiesDelta) -> Self {
+        Self(self.0.wrapping_add(span.0))
+    }
+}
+
+impl fmt::Display for Jiffies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A span of time, in ticks of the counter `jiffies`.
+///
+/// # Invariants
+///
+/// At most [`JiffiesDelta::MAX`], so that a point in time plus a span is always after it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub struct JiffiesDelta(c_ulong);
+
+impl JiffiesDelta {
+    /// No time.
+    pub const ZERO: Self = Self(0);
+
+    /// One tick, the least time that can pass.
+    pub const TICK: Self = Self(1);
+
+    /// The longest span: C's `MAX_JIFFY_OFFSET`.
+    pub const MAX: Self = Self(bindings::KTIMER_MAX_JIFFY_OFFSET);
+
+    /// A second: C's `HZ`.
+    pub const SECOND: Self = Self(bindings::KTIMER_HZ);
+
+    /// The longest delay that a timer is set for without the timer wheel's shortening it: C's
+    /// `TIMER_NEXT_MAX_DELTA`.
+    pub const TIMER_MAX: Self = Self(bindings::KTIMER_NEXT_MAX_DELTA);
+
+    /// A span of `ticks`, or `EINVAL` where that is more than [`MAX`](Self::MAX).
+    #[inline]
+    pub const fn from_ticks(ticks: c_ulong) -> Result<Self> {
+        if ticks > Self::MAX.0 {
+            return Err(EINVAL);
+        }
+        // INVARIANT: just checked.
+        Ok(Self(ticks))
+    }
+
+    /// The least number of ticks that lasts `ms` milliseconds, at most [`MAX`](Self::MAX).
+    ///
+    /// The C function is `msecs_to_jiffies()`.
+    #[inline]
+    pub fn from_millis(ms: u32) -> Self {
+        Self::saturating(kernel::time::msecs_to_jiffies(ms))
+    }
+
+    /// The number of ticks.
+    #[inline]
+    pub const fn as_ticks(self) -> c_ulong {
+        self.0
+    }
+
+    /// This span less `other`, or [`ZERO`](Self::ZERO) where `other` is longer.
+    #[inline]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        // INVARIANT: no more than `self`.
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    const fn saturating(ticks: c_ulong) -> Self {
+        // INVARIANT: the lesser of the two is at most `MAX`.
+        if ticks > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(ticks)
+        }
+    }
+}
+
+impl fmt::Display for JiffiesDelta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Module parameters that know their range.
+//!
+//! The parameters of the kernel crate's `module!` take whatever fits their type and can't be seen
+//! in sysfs. Those of [`module_param!`](crate::module_param!) are unsigned numbers from a range. A
+//! value that is not in it is refused with `EINVAL`, a line in the kernel log tells the value and
+//! the range, and the old value stays. They are in `/sys/module/MODULE/parameters`, readable by
+//! all and writable by root.
+//!
+//! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
+
+use core::ops::RangeInclusive;
+use kernel::{
+    bindings,
+    error::from_result,
+    prelude::*,
+    print::{
+        call_printk,
+        format_strings, //
+    },
+    str::{
+        parse_int::ParseInt,
+        BStr, //
+    },
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+/// A module parameter; [`module_param!`](crate::module_param!) makes them.
+#[repr(C)]
+pub struct Param {
+    // The first field, so that a pointer to the whole is one to the value: `param_get_ulong()`
+    // reads it through that.
+    value: Atomic<usize>,
+    range: RangeInclusive<usize>,
+}
+
+impl Param {
+    #[doc(hidden)]
+    pub const fn new(default: usize, range: RangeInclusive<usize>) -> Self {
+        assert!(*range.start() <= default && default <= *range.end());
+        Self {
+            value: Atomic::new(default),
+            range,
+        }
+    }
+
+    /// The parameter's value now. Root may change it at any time.
+    ///
+    /// May be called from any context.
+    #[inline]
+    pub fn value(&self) -> usize {
+        self.value.load(Relaxed)
+    }
+
+    fn set(&self, text: &BStr) -> Result {
+        // A value that comes from a shell by way of sysfs ends in a newline.
+        let value = usize::from_str(text.strip_suffix(b"\n").map_or(text, BStr::from_bytes))?;
+        if !self.range.contains(&value) {
+            return Err(EINVAL);
+        }
+        self.value.store(value, Relaxed);
+        Ok(())
+    }
+}
+
+/// What the module loader and sysfs do with a [`Param`].
+#[doc(hidden)]
+pub static OPS: bindings::kernel_param_ops = bindings::kernel_param_ops {
+    flags: 0,
+    set: Some(set),
+    get: Some(bindings::param_get_ulong),
+    free: None,
+};
+
+/// # Safety
+///
+/// `text` must be a C string, and `param` a parameter made by `module_param!`.
+unsafe extern "C" fn set(text: *const c_char, param: *const bindings::kernel_param) -> c_int {
+    // SAFETY: The parameters that have these operations are made by `module_param!`, which sets
+    // `arg` to a static `Param`.
+    let this = unsafe { &*(*param).__bindgen_anon_1.arg.cast::<Param>() };
+    // SAFETY: The operations don't have `KERNEL_PARAM_OPS_FL_NOARG`, so there is always a text,
+    // and it is a C string.
+    let text = BStr::from_bytes(unsafe { CStr::from_ptr(text.cast()) }.to_bytes());
+    from_result(|| {
+        this.set(text).map_err(|_| {
+            // SAFETY: `name` is a C string, and `mod_` the module that the parameter belongs to,
+            // whose name is one too.
+            let (name, module) = unsafe {
+                (
+                    CStr::from_ptr((*param).name.cast()),
+                    CStr::from_ptr((&raw const (*(*param).mod_).name).cast()),
+                )
+            };
+            // SAFETY: The format is one of `format_strings`, and the module's name ends in a NUL.
+            unsafe {
+                call_printk(
+                    &format_strings::ERR,
+                    module.to_bytes_with_nul(),
+                    fmt!(
+                        "{}: invalid value '{}': it must be a number from {} to {}\n",
+                        BStr::from_bytes(name.to_bytes()),
+                        text,
+                        this.range.start(),
+                        this.range.end(),
+                    ),
+                )
+            };
+            EINVAL
+        })?;
+        Ok(0)
+    })
+}
+
+#[doc(hidden)]
+#[repr(transparent)]
+pub struct KernelParam(pub bindings::kernel_param);
+
+// SAFETY: Nothing changes it, and what it points to is either constant or a `Param`, which is
+// `Sync`.
+unsafe impl Sync for KernelParam {}
+
+/// Declares a module parameter: an unsigned number from a range.
+///
+/// # Examples
+///
+/// ```ignore
+/// module_param! {
+///     /// How long to wait.
+///     static DELAY: delay_ms = 5000, 1..=86_400_000, "milliseconds to wait (default 5000)";
+/// }
+///
+/// let delay = JiffiesDelta::from_millis(DELAY.value() as u32);
+/// ```
+#[macro_export]
+macro_rules! module_param {
+    ($(
+        $(#[$attr:meta])*
+        static $static:ident: $name:ident = $default:expr, $range:expr, $description:literal;
+    )*) => {$(
+        $(#[$attr])*
+        static $static: $crate::module_param::Param =
+            $crate::module_param::Param::new($default, $range);
+
+        const _: () = {
+            const fn bytes<const N: usize>(text: &str) -> [u8; N] {
+                let mut bytes = [0; N];
+                let mut i = 0;
+                while i < N {
+                    bytes[i] = text.as_bytes()[i];
+                    i += 1;
+                }
+                bytes
+            }
+
+            const TYPE: &str = concat!("parmtype=", stringify!($name), ":ulong\0");
+            #[link_section = ".modinfo"]
+            #[used(compiler)]
+            static MODINFO_TYPE: [u8; TYPE.len()] = bytes(TYPE);
+
+            const DESCRIPTION: &str = concat!("parm=", stringify!($name), ":", $description, "\0");
+            #[link_section = ".modinfo"]
+            #[used(compiler)]
+            static MODINFO_DESCRIPTION: [u8; DESCRIPTION.len()] = bytes(DESCRIPTION);
+
+            #[link_section = "__param"]
+            #[used(compiler)]
+            static PARAM: $crate::module_param::KernelParam =
+                $crate::module_param::KernelParam(::kernel::bindings::kernel_param {
+                    name: concat!(stringify!($name), "\0").as_ptr().cast(),
+                    mod_: (&raw const ::kernel::bindings::__this_module).cast_mut(),
+                    ops: &raw const $crate::module_param::OPS,
+                    perm: 0o644,
+                    level: -1,
+                    flags: 0,
+                    __bindgen_anon_1: ::kernel::bindings::kernel_param__bindgen_ty_1 {
+                        arg: (&raw const $static).cast_mut().cast(),
+                    },
+                });
+        };
+    )*};
+}

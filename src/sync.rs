@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A spinlock for state that is shared between processes and softirqs.
+//!
+//! A timer's callback runs in softirq context, on whatever CPU, at any time that bottom halves are
+//! enabled. A process that takes a plain [`SpinLock`](kernel::sync::SpinLock) and is interrupted
+//! by a callback that takes the same lock leaves the callback spinning for ever. [`SpinLockBh`]
+//! keeps bottom halves off while a process holds it; that is all it takes, and cheaper than
+//! interrupts off.
+//!
+//! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
+
+use crate::{
+    bindings,
+    context::BhDisabled, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        lock::{
+            Backend,
+            Guard,
+            Lock, //
+        },
+        SpinLock,
+        SpinLockGuard, //
+    }, //
+};
+
+/// Creates a [`SpinLockBh`] initialiser with the given name and a newly-created lock class.
+///
+/// It uses the name if one is given, otherwise it generates one based on the file name and line
+/// number.
+#[macro_export]
+macro_rules! new_spinlock_bh {
+    ($inner:expr $(, $name:literal)? $(,)?) => {
+        $crate::sync::SpinLockBh::new(
+            $inner, ::kernel::optional_name!($($name)?), ::kernel::static_lock_class!())
+    };
+}
+
+/// A spinlock that keeps bottom halves (softirqs, and so timers) off this CPU while it is held.
+///
+/// - From process context: [`lock()`](Lock::lock), which is C's `spin_lock_bh()`.
+/// - From a timer's callback: [`lock_with()`](SpinLockBhExt::lock_with), which is C's
+///   `spin_lock()`; the callback's context proves that bottom halves are off already.
+///
+/// Neither may be used in a hard interrupt. On PREEMPT_RT the lock may sleep.
+///
+/// # Examples
+///
+/// ```ignore
+/// #[pin_data]
+/// struct Blinker {
+///     #[pin]
+///     times: SpinLockBh<u32>,
+/// }
+///
+/// impl TimerCallback for Blinker {
+///     fn run(&self, context: TimerContext<'_, Self>) {
+///         *self.times.lock_with(&context) += 1;
+///     }
+/// }
+///
+/// fn times(blinker: &Timer<Blinker>) -> u32 {
+///     *blinker.times.lock()
+/// }
+/// ```
+pub type SpinLockBh<T> = Lock<T, SpinLockBhBackend>;
+
+/// A [`Guard`] acquired from locking a [`SpinLockBh`].
+pub type SpinLockBhGuard<'a, T> = Guard<'a, T, SpinLockBhBackend>;
+
+/// A kernel `spinlock_t` lock backend that keeps bottom halves off.
+pub struct SpinLockBhBackend;
+
+// SAFETY: The underlying kernel `spinlock_t` object ensures mutual exclusion. `relock` uses the
+// default implementation that always calls the same locking method.
+unsafe impl Backend for SpinLockBhBackend {
+    type State = kernel::bindings::spinlock_t;
+    type GuardState = ();
+
+    #[inline]
+    unsafe fn init(
+        ptr: *mut Self::State,
+        name: *const c_char,
+        key: *mut kernel::bindings::lock_class_key,
+    ) {
+        // SAFETY: The safety requirements ensure that `ptr` is valid for writes, and `name` and
+        // `key` are valid for read indefinitely.
+        unsafe { kernel::bindings::__spin_lock_init(ptr, name, key) }
+    }
+
+    #[inline]
+    unsafe fn lock(ptr: *mut Self::State) -> Self::GuardState {
+        // SAFETY: The safety requirements of this function ensure that `ptr` points to valid
+        // memory, and that it has been initialised before.
+        unsafe { bindings::ktimer_spin_lock_bh(ptr) }
+    }
+
+    #[inline]
+    unsafe fn unlock(ptr: *mut Self::State, _guard_state: &Self::GuardState) {
+        // SAFETY: The safety requirements of this function ensure that `ptr` is valid and that the
+        // caller is the owner of the spinlock.
+        unsafe { bindings::ktimer_spin_unlock_bh(ptr) }
+    }
+
+    #[inline]
+    unsafe fn try_lock(ptr: *mut Self::State) -> Option<Self::GuardState> {
+        // SAFETY: The `ptr` pointer is guaranteed to be valid and initialized before use.
+        let result = unsafe { bindings::ktimer_spin_trylock_bh(ptr) };
+
+        (result != 0).then_some(())
+    }
+
+    #[inline]
+    unsafe fn assert_is_held(ptr: *mut Self::State) {
+        // SAFETY: The `ptr` pointer is guaranteed to be valid and initialized before use.
+        unsafe { kernel::bindings::spin_assert_is_held(ptr) }
+    }
+}
+
+/// What [`SpinLockBh`] can do beyond any other [`Lock`].
+pub trait SpinLockBhExt<T: ?Sized> {
+    /// Acquires the lock where bottom halves are disabled already, as they are in a timer's
+    /// callback.
+    ///
+    /// The C function is `spin_lock()`.
+    fn lock_with<'a>(&'a self, bh: &'a BhDisabled) -> SpinLockGuard<'a, T>;
+}
+
+impl<T: ?Sized> SpinLockBhExt<T> for SpinLockBh<T> {
+    #[inline]
+    fn lock_with<'a>(&'a self, _bh: &'a BhDisabled) -> SpinLockGuard<'a, T> {
+        let lock: *const Self = self;
+        // SAFETY: Both are `Lock`, which is `repr(C)`, with the same `T` and the same
+        // `Backend::State`, so they have one layout; and both backends initialise the state with
+        // `__spin_lock_init()`. `spin_lock()` instead of `spin_lock_bh()` excludes the same
+        // holders; what it leaves out, disabling bottom halves, `_bh` proves to be done for longer
+        // than the reference, and any guard got through it, lives.
+        let lock: &'a SpinLock<T> = unsafe { &*(lock as *const SpinLock<T>) };
+        lock.lock()
+    }
+}

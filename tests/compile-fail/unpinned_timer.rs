@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A timer is made in place; there is none that could be moved.
+
+use ktimer::prelude::*;
+
+struct State;
+
+impl TimerCallback for State {
+    fn run(&self, _context: TimerContext<'_, Self>) {}
+}
+
+pub fn make() -> Timer<State> {
+    Timer::new(State) //~ E0308
+}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The machines that the tests run in."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+# pylint: disable=wrong-import-position
+import build
+import debug_kernel
+import kernels
+from vm import Vm
+
+
+@pytest.fixture(scope="session")
+def kernel():
+    """The newest supported stock kernel."""
+    return kernels.fetch(kernels.find())
+
+
+class Machines:
+    """A machine for each kernel, booted when first asked for, and again when one was spoilt."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+        self.running = {}
+
+    def make(self, name, **options):
+        """A machine that is not running yet."""
+        if name == "stock":
+            out = build.stock(self.kernel)
+            return Vm(self.kernel.image, [out / "jitimer.ko"], **options)
+        out = build.debug(self.kernel)
+        image = debug_kernel.make(self.kernel) / debug_kernel.IMAGE
+        files = [out / "jitimer.ko", out / "ktimer_kunit.ko"]
+        return Vm(image, files, **{"memory": 1024, **options})
+
+    def get(self, name):
+        """The running machine with that kernel."""
+        if name not in self.running:
+            self.running[name] = self.make(name)
+            self.running[name].boot()
+        return self.running[name]
+
+    def end(self, name):
+        """Ends a machine."""
+        machine = self.running.pop(name, None)
+        if machine:
+            machine.close()
+
+
+@pytest.fixture(scope="session")
+def machines(kernel):
+    """The machines of this run."""
+    these = Machines(kernel)
+    yield these
+    for name in list(these.running):
+        these.end(name)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Tells the fixtures whether the test failed."""
+    outcome = yield
+    if outcome.get_result().failed:
+        item.failed = True
+
+
+@pytest.fixture
+def machine(machines, request):
+    """The machine for a test, by the name of its kernel; a test that failed may have spoilt it."""
+    yield machines.get(request.param)
+    if getattr(request.node, "failed", False):
+        machines.end(request.param)
+
+
+@pytest.fixture
+def vm(machine):
+    """A machine without jitimer; the test must leave it so, with no leak and no report."""
+    yield machine
+    left = machine.run("cat /proc/modules; cat /proc/jitimer 2>/dev/null").output
+    assert "jitimer" not in left and "inirq" not in left
+    machine.check()
+
+
+def pytest_generate_tests(metafunc):
+    """A test of a machine runs on each kernel, unless it says which."""
+    if "vm" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("kernels")
+        metafunc.parametrize("machine", marker.args if marker else ["stock", "test"],
+                             indirect=True, scope="function")
+    if "kunit_case" in metafunc.fixturenames:
+        metafunc.parametrize("kunit_case", metafunc.module.cases())
+    if "refused" in metafunc.fixturenames:
+        metafunc.parametrize("refused", metafunc.module.FILES, ids=lambda path: path.stem)
+
+
+def pytest_configure(config):
+    """Declares this project's markers."""
+    config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
+
+
+def pytest_collection_modifyitems(items):
+    """What needs no machine first, then one kernel after the other."""
+    def order(item):
+        callspec = getattr(item, "callspec", None)
+        return (callspec.params.get("machine", "") if callspec else "")
+    items.sort(key=order)

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0
+"""/proc/jitimer on the stock and on the test kernel: what it shows, and how it ends."""
+
+import re
+
+import pytest
+
+HEADER = "   time   delta  inirq    pid   cpu command"
+LINE = re.compile(r"(?P<time>[ \d]{8}\d)  (?P<delta>[ \d]{2,}\d)     (?P<inirq>[01])    "
+                  r"(?P<pid>[ \d]{5}\d)   (?P<cpu>\d+)   (?P<command>.+)")
+
+# The largest delay: a reader that waits for it waits until something else ends the wait.
+FOR_EVER = (1 << 30) - 1
+
+# Starts a reader, and waits until it has its first line and sleeps for the second.
+START_READER = """
+cat /proc/jitimer >out 2>err & pid=$!
+until [ "$(wc -l <out)" = 2 ] && grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
+"""
+
+
+def run(vm, script, timeout=120):
+    """Runs a script that must succeed; returns its output."""
+    result = vm.run("set -e\n" + script, timeout)
+    assert result.status == 0, result.output
+    return result.output
+
+
+def samples(text):
+    """The lines of a file, as dictionaries of their columns."""
+    header, *lines = text.splitlines()
+    assert header == HEADER
+    found = []
+    for line in lines:
+        match = LINE.fullmatch(line)
+        assert match, f"not a line of jitimer: {line!r}"
+        found.append({name: value if name == "command" else int(value)
+                      for name, value in match.groupdict().items()})
+    return found
+
+
+def check_series(series, tdelay):
+    """A whole series: the reader's line, then five of the timer, none before its time."""
+    assert [line["inirq"] for line in series] == [0, 1, 1, 1, 1, 1]
+    assert series[0]["delta"] == 0
+    for before, line in zip(series, series[1:]):
+        assert line["delta"] == line["time"] - before["time"]
+        assert line["delta"] >= tdelay
+
+
+def test_one_reader(vm):
+    series = samples(run(vm, "insmod jitimer.ko; cat /proc/jitimer; rmmod jitimer"))
+    check_series(series, 10)
+    assert series[0]["command"] == "cat"
+
+
+def test_the_file_can_be_read_by_all_and_written_by_none(vm):
+    output = run(vm, "insmod jitimer.ko; stat -c '%a %U' /proc/jitimer\n"
+                     "if echo 1 2>/dev/null >/proc/jitimer; then echo written; fi; rmmod jitimer")
+    assert output == "444 root\n"
+
+
+def test_each_open_is_a_series_of_its_own(vm):
+    first, second = run(vm, """
+        insmod jitimer.ko tdelay=2
+        cat /proc/jitimer; echo --; cat /proc/jitimer
+        rmmod jitimer""").split("--\n")
+    check_series(samples(first), 2)
+    check_series(samples(second), 2)
+    assert samples(second)[0]["time"] >= samples(first)[-1]["time"]
+
+
+def test_two_readers_at_once(vm):
+    outputs = run(vm, """
+        insmod jitimer.ko tdelay=5
+        cat /proc/jitimer >a & one=$!
+        cat /proc/jitimer >b & two=$!
+        wait $one; wait $two
+        cat a; echo --; cat b
+        rmmod jitimer""").split("--\n")
+    for output in outputs:
+        check_series(samples(output), 5)
+
+
+def test_one_byte_at_a_time(vm):
+    check_series(samples(run(vm, """
+        insmod jitimer.ko tdelay=1
+        dd if=/proc/jitimer bs=1 2>/dev/null
+        rmmod jitimer""")), 1)
+
+
+def test_read_from_an_offset(vm):
+    # dd seeks over what it is to skip: the header.
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay=1
+        dd if=/proc/jitimer bs={len(HEADER) + 1} skip=1 2>/dev/null
+        rmmod jitimer""")
+    check_series(samples(f"{HEADER}\n{output}"), 1)
+
+
+def test_at_the_end_it_stays(vm):
+    output = run(vm, """
+        insmod jitimer.ko tdelay=1
+        exec 3</proc/jitimer
+        cat <&3 >/dev/null
+        cat <&3
+        exec 3<&-
+        rmmod jitimer""")
+    assert output == ""
+
+
+@pytest.mark.parametrize("signal", ["KILL", "INT", "TERM"])
+def test_a_signal_ends_the_wait(vm, signal):
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay={FOR_EVER}
+        {START_READER}
+        kill -{signal} $pid
+        if wait $pid; then exit 1; fi
+        cat out
+        rmmod jitimer""")
+    assert len(samples(output)) == 1
+
+
+def test_readers_killed_while_their_timers_run(vm):
+    run(vm, """
+        insmod jitimer.ko tdelay=1
+        for i in $(seq 40); do
+            cat /proc/jitimer >/dev/null & pid=$!
+            usleep $((i * 500))
+            kill -KILL $pid
+            wait $pid || true
+        done
+        rmmod jitimer""")
+
+
+def test_unload_while_a_reader_waits(vm):
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay={FOR_EVER}
+        {START_READER}
+        rmmod jitimer
+        wait $pid
+        cat out err""")
+    assert len(samples(output)) == 1
+
+
+def test_unload_while_the_file_is_open(vm):
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay={FOR_EVER}
+        exec 3</proc/jitimer
+        read -r header <&3
+        rmmod jitimer
+        if cat <&3; then exit 1; fi
+        exec 3<&-""")
+    assert "I/O error" in output or "Input/output error" in output
+
+
+def test_loaded_again_and_again(vm):
+    run(vm, """
+        for i in $(seq 5); do
+            insmod jitimer.ko tdelay=1
+            cat /proc/jitimer >/dev/null
+            rmmod jitimer
+        done""")
+
+
+def test_parameter_at_load(vm):
+    output = run(vm, """
+        insmod jitimer.ko tdelay=23
+        cat /sys/module/jitimer/parameters/tdelay; cat /proc/jitimer
+        rmmod jitimer""")
+    value, lines = output.split("\n", 1)
+    assert value == "23"
+    check_series(samples(lines), 23)
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "abc", str(1 << 30), "9" * 30, "''", "10x"])
+def test_parameter_refused_at_load(vm, value):
+    result = vm.run(f"insmod jitimer.ko tdelay={value}; dmesg | grep 'jitimer: tdelay' | tail -n 1")
+    assert "Invalid argument" in result.output
+    assert (f"invalid value '{value.strip(chr(39))}': it must be a number from 1 to 1073741823"
+            in result.output)
+
+
+def test_parameter_in_sysfs(vm):
+    output = run(vm, """
+        insmod jitimer.ko
+        cd /sys/module/jitimer/parameters
+        stat -c %a tdelay
+        echo 7 >tdelay; cat tdelay
+        if echo 0 2>/dev/null >tdelay; then exit 1; fi
+        cat tdelay
+        dmesg | grep 'jitimer: tdelay' | tail -n 1
+        cat /proc/jitimer
+        cd; rmmod jitimer""")
+    mode, set_to, kept, log, lines = output.split("\n", 4)
+    assert (mode, set_to, kept) == ("644", "7", "7")
+    assert "invalid value '0\\n': it must be a number from 1 to 1073741823" in log
+    check_series(samples(lines), 7)
+
+
+@pytest.mark.kernels("test")
+def test_nothing_leaks(vm):
+    # kmemleak looks at nothing that is younger than five seconds.
+    output = run(vm, f"""
+        echo clear >/sys/kernel/debug/kmemleak
+        insmod jitimer.ko tdelay={FOR_EVER}
+        for i in 1 2 3; do
+            {START_READER}
+            kill -KILL $pid
+            wait $pid || true
+        done
+        {START_READER}
+        rmmod jitimer
+        wait $pid
+        sleep 6
+        echo scan >/sys/kernel/debug/kmemleak
+        cat /sys/kernel/debug/kmemleak""", 240)
+    assert output == ""
+
+
+def test_exact_under_virtual_time(machines):
+    with machines.make("stock", virtual=True) as vm:
+        vm.boot()
+        # What the guest does after boot; an idle one jumps over this.
+        run(vm, "sleep 10")
+        series = samples(run(vm, "insmod jitimer.ko; cat /proc/jitimer; rmmod jitimer"))
+        check_series(series, 10)
+        assert [line["delta"] for line in series] == [0, 10, 10, 10, 10, 10]

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Code that must not compile: tests/compile-fail, one reason each.
+
+A file marks the line that the compiler must object to with `//~ E0277`: the code of the error. It
+must get that one error there, and no other.
+"""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import build
+from cache import PROJECT
+import debug_kernel
+
+FILES = sorted(Path(__file__).with_name("compile-fail").glob("*.rs"))
+
+
+@pytest.fixture(scope="module")
+def errors(kernel):
+    """The errors that the compiler has with each file: pairs of line and code."""
+    out = build.debug(kernel)
+    made = subprocess.run(
+        ["make", "-k", "-j2", "-C", debug_kernel.make(kernel), f"M={PROJECT}", f"MO={out}",
+         *debug_kernel.MAKE[1:], "KTIMER_COMPILE_FAIL=m", "KRUSTFLAGS=--error-format=json",
+         "modules"], capture_output=True, text=True, check=False)
+    found = {path.name: [] for path in FILES}
+    for line in made.stderr.splitlines():
+        if not line.startswith("{"):
+            continue
+        message = json.loads(line)
+        if message.get("level") != "error" or not message["spans"]:
+            continue
+        span = next(span for span in message["spans"] if span["is_primary"])
+        while span["expansion"]:
+            span = span["expansion"]["span"]
+        code = (message["code"] or {}).get("code")
+        found.setdefault(Path(span["file_name"]).name, []).append((span["line_start"], code))
+    return found
+
+
+def test_refused(errors, refused):
+    wanted = [(number, code)
+              for number, line in enumerate(refused.read_text().splitlines(), 1)
+              for code in re.findall(r"//~ (E\d+)", line)]
+    assert len(wanted) == 1, "mark one line with //~ and the code of the error"
+    assert errors[refused.name] == wanted
