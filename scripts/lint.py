@@ -10,18 +10,17 @@ from cache import PROJECT, run_main
 import kernels
 
 
-def files(*patterns):
-    """The project's files that git knows, or would add, by their patterns."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z",
-                             *patterns], cwd=PROJECT, check=True, capture_output=True, text=True)
-    return [name for name in listed.stdout.split("\0") if name]
+def rust_files():
+    """The project's Rust, without what bindgen made of it."""
+    return [path for top in ("src", "samples", "tests") for path in (PROJECT / top).rglob("*.rs")
+            if path.name != "bindings_generated.rs"]
 
 
 def fmt():
     """rustfmt with the kernel's configuration."""
     source = kernels.fetch_source(kernels.find())
     return subprocess.run(["rustfmt", "--check", "--edition=2021", "--config-path",
-                           source / ".rustfmt.toml", *files("*.rs")], cwd=PROJECT,
+                           source / ".rustfmt.toml", *rust_files()], cwd=PROJECT,
                           check=False).returncode
 
 
@@ -36,8 +35,8 @@ def clippy():
 
 def shellcheck():
     """shellcheck on each shell script."""
-    scripts = [name for name in files("scripts", ".ci")
-               if (PROJECT / name).read_bytes().split(b"\n")[0].endswith((b"bash", b"sh"))]
+    scripts = [path for top in ("scripts", ".ci") for path in (PROJECT / top).iterdir()
+               if path.is_file() and path.read_bytes().split(b"\n")[0].endswith((b"bash", b"sh"))]
     return subprocess.run(["shellcheck", *scripts], cwd=PROJECT, check=False).returncode
 
 

@@ -41,8 +41,7 @@ pub mod prelude {
             Jiffies,
             JiffiesDelta, //
         },
-        module_param,
-        new_spinlock_bh,
+        module_param, new_spinlock_bh,
         sync::{
             SpinLockBh,
             SpinLockBhExt as _, //

@@ -21,21 +21,33 @@ def kernel():
     return kernels.fetch(kernels.find())
 
 
+@pytest.fixture(scope="session")
+def stock_modules(kernel):
+    """Where the modules for the stock kernel are."""
+    return build.stock(kernel)
+
+
+@pytest.fixture(scope="session")
+def test_modules(kernel):
+    """Where the modules for the test kernel are, the tests among them."""
+    return build.debug(kernel)
+
+
 class Machines:
     """A machine for each kernel, booted when first asked for, and again when one was spoilt."""
 
-    def __init__(self, kernel):
-        self.kernel = kernel
+    def __init__(self, request):
+        self.request = request
         self.running = {}
 
     def make(self, name, **options):
         """A machine that is not running yet."""
+        kernel = self.request.getfixturevalue("kernel")
+        modules = self.request.getfixturevalue(f"{name}_modules")
+        files = sorted(modules.glob("*.ko"))
         if name == "stock":
-            out = build.stock(self.kernel)
-            return Vm(self.kernel.image, [out / "jitimer.ko"], **options)
-        out = build.debug(self.kernel)
-        image = debug_kernel.make(self.kernel) / debug_kernel.IMAGE
-        files = [out / "jitimer.ko", out / "ktimer_kunit.ko"]
+            return Vm(kernel.image, files, **options)
+        image = debug_kernel.make(kernel) / debug_kernel.IMAGE
         return Vm(image, files, **{"memory": 1024, **options})
 
     def get(self, name):
@@ -53,9 +65,9 @@ class Machines:
 
 
 @pytest.fixture(scope="session")
-def machines(kernel):
+def machines(request):
     """The machines of this run."""
-    these = Machines(kernel)
+    these = Machines(request)
     yield these
     for name in list(these.running):
         these.end(name)

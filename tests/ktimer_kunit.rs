@@ -103,7 +103,12 @@ mod timer {
 
     impl TimerCallback for Witness {
         fn run(&self, context: TimerContext<'_, Self>) {
-            let seen = (Jiffies::now(), context.expires(), in_interrupt(), in_atomic());
+            let seen = (
+                Jiffies::now(),
+                context.expires(),
+                in_interrupt(),
+                in_atomic(),
+            );
             *self.seen.lock_with(&context) = Some(seen);
             self.expired.complete_all();
         }
@@ -136,7 +141,9 @@ mod timer {
     #[test]
     fn a_time_that_has_passed_is_the_next_tick() -> Result {
         let (timer, count) = Counter::new(0)?;
-        timer.arm(Jiffies::from_raw(Jiffies::now().as_raw().wrapping_sub(1000)));
+        timer.arm(Jiffies::from_raw(
+            Jiffies::now().as_raw().wrapping_sub(1000),
+        ));
         timer.expired.wait_for_completion();
         assert_eq!(count.load(Relaxed), 1);
         Ok(())
@@ -259,7 +266,10 @@ mod jiffies {
     fn spans_between_points() {
         assert_eq!(FIRST.since(LAST), JiffiesDelta::TICK);
         assert_eq!(LAST.since(FIRST), JiffiesDelta::ZERO);
-        assert_eq!(Jiffies::from_raw(isize::MAX as usize).since(FIRST), JiffiesDelta::MAX);
+        assert_eq!(
+            Jiffies::from_raw(isize::MAX as usize).since(FIRST),
+            JiffiesDelta::MAX
+        );
     }
 
     #[test]
@@ -268,7 +278,10 @@ mod jiffies {
         assert_eq!(JiffiesDelta::from_ticks(max)?, JiffiesDelta::MAX);
         assert_eq!(JiffiesDelta::from_ticks(max + 1), Err(EINVAL));
         assert_eq!(JiffiesDelta::from_ticks(usize::MAX), Err(EINVAL));
-        assert_eq!(JiffiesDelta::ZERO.saturating_sub(JiffiesDelta::TICK), JiffiesDelta::ZERO);
+        assert_eq!(
+            JiffiesDelta::ZERO.saturating_sub(JiffiesDelta::TICK),
+            JiffiesDelta::ZERO
+        );
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Code that must not compile: tests/compile-fail, one reason each.
 
-A file marks the line that the compiler must object to with `//~ E0277`: the code of the error. It
-must get that one error there, and no other.
+Below the line that the compiler must object to, a file has the code of the error: `//~^ E0277`. It
+must get that error there, and no other.
 """
 
 import json
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import build
 from cache import PROJECT
 import debug_kernel
 
@@ -20,11 +19,10 @@ FILES = sorted(Path(__file__).with_name("compile-fail").glob("*.rs"))
 
 
 @pytest.fixture(scope="module")
-def errors(kernel):
+def errors(kernel, test_modules):
     """The errors that the compiler has with each file: pairs of line and code."""
-    out = build.debug(kernel)
     made = subprocess.run(
-        ["make", "-k", "-j2", "-C", debug_kernel.make(kernel), f"M={PROJECT}", f"MO={out}",
+        ["make", "-k", "-j2", "-C", debug_kernel.make(kernel), f"M={PROJECT}", f"MO={test_modules}",
          *debug_kernel.MAKE[1:], "KTIMER_COMPILE_FAIL=m", "KRUSTFLAGS=--error-format=json",
          "modules"], capture_output=True, text=True, check=False)
     found = {path.name: [] for path in FILES}
@@ -43,8 +41,9 @@ def errors(kernel):
 
 
 def test_refused(errors, refused):
-    wanted = [(number, code)
-              for number, line in enumerate(refused.read_text().splitlines(), 1)
-              for code in re.findall(r"//~ (E\d+)", line)]
-    assert len(wanted) == 1, "mark one line with //~ and the code of the error"
+    marks = [(number, line.split("//~^")[1])
+             for number, line in enumerate(refused.read_text().splitlines()) if "//~^" in line]
+    assert len(marks) == 1, "mark one line with //~^ and the code of the error"
+    number, mark = marks[0]
+    wanted = [(number, code) for code in re.findall(r"E\d+", mark)]
     assert errors[refused.name] == wanted

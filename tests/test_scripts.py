@@ -62,6 +62,19 @@ def test_kdir_without_a_compiler(kdir):
     assert "there is no '/none'" in check_kdir(kdir, "/none")
 
 
+def test_plain_make_and_clean(kernel, tmp_path):
+    # As on a system that has all it needs: in the folder of the sources.
+    for name in ("Kbuild", "Makefile", "src", "scripts"):
+        (shutil.copytree if (PROJECT / name).is_dir() else shutil.copy)(
+            PROJECT / name, tmp_path / name)
+    before = sorted(path for path in tmp_path.rglob("*") if path.name != "__pycache__")
+    make = ["make", "-C", tmp_path, f"KDIR={rust_metadata.make(kernel)}"]
+    subprocess.run(make, check=True)
+    assert (tmp_path / "jitimer.ko").stat().st_size > 0
+    subprocess.run([*make, "clean"], check=True)
+    assert sorted(path for path in tmp_path.rglob("*") if path.name != "__pycache__") == before
+
+
 def test_metadata_for_a_kernel_that_is_not_there():
     with pytest.raises(Failure, match="no headers for a kernel '1.2.3'"):
         kernels.find("1.2.3")

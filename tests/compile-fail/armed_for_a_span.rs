@@ -4,5 +4,6 @@
 use ktimer::prelude::*;
 
 pub fn arm<T: TimerCallback>(timer: &Timer<T>) {
-    timer.arm(JiffiesDelta::SECOND); //~ E0308
+    timer.arm(JiffiesDelta::SECOND);
+    //~^ E0308
 }

@@ -10,6 +10,10 @@ impl TimerCallback for State {
     fn run(&self, _context: TimerContext<'_, Self>) {}
 }
 
-pub fn take<'a>(lock: &'a SpinLockBh<u32>, context: TimerContext<'a, State>) -> SpinLockGuard<'a, u32> {
-    lock.lock_with(&context) //~ E0515
+pub fn take<'a>(
+    lock: &'a SpinLockBh<u32>,
+    context: TimerContext<'a, State>,
+) -> SpinLockGuard<'a, u32> {
+    lock.lock_with(&context)
+    //~^ E0515
 }

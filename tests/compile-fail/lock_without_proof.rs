@@ -4,5 +4,6 @@
 use ktimer::prelude::*;
 
 pub fn read(lock: &SpinLockBh<u32>) -> u32 {
-    *lock.lock_with(&()) //~ E0308
+    *lock.lock_with(&())
+    //~^ E0308
 }

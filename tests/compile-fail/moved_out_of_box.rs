@@ -12,5 +12,6 @@ impl TimerCallback for State {
 }
 
 pub fn unpin(timer: Pin<KBox<Timer<State>>>) -> KBox<Timer<State>> {
-    Pin::into_inner(timer) //~ E0277
+    Pin::into_inner(timer)
+    //~^ E0277
 }

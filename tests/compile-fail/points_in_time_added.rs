@@ -4,5 +4,6 @@
 use ktimer::prelude::*;
 
 pub fn sum(a: Jiffies, b: Jiffies) -> Jiffies {
-    a + b //~ E0308
+    a + b
+    //~^ E0308
 }

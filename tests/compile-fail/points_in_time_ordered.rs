@@ -4,5 +4,6 @@
 use ktimer::prelude::*;
 
 pub fn later(a: Jiffies, b: Jiffies) -> bool {
-    a > b //~ E0369
+    a > b
+    //~^ E0369
 }

@@ -3,12 +3,11 @@
 
 use ktimer::prelude::*;
 
-struct State<'a> {
-    count: &'a u32,
-}
+struct State<'a>(&'a u32);
 
-impl<'a> TimerCallback for State<'a> { //~ E0478
+impl TimerCallback for State<'_> {
+    //~^ E0478 E0495
     fn run(&self, _context: TimerContext<'_, Self>) {
-        let _ = self.count;
+        let _ = self.0;
     }
 }

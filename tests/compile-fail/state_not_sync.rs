@@ -8,7 +8,8 @@ struct State {
     count: Cell<u32>,
 }
 
-impl TimerCallback for State { //~ E0277
+impl TimerCallback for State {
+    //~^ E0277
     fn run(&self, _context: TimerContext<'_, Self>) {
         self.count.set(self.count.get() + 1);
     }

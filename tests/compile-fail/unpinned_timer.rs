@@ -10,5 +10,6 @@ impl TimerCallback for State {
 }
 
 pub fn make() -> Timer<State> {
-    Timer::new(State) //~ E0308
+    Timer::new(State)
+    //~^ E0308
 }
