@@ -85,13 +85,18 @@ def need_space(gigabytes, what):
 def made_whole(path, *, resume=False):
     """Gives a folder to make something in, which becomes `path` when that went well.
 
-    With `resume`, what an interrupted run left in it is kept.
+    When it did not, the folder goes; with `resume` it stays, for the next run to go on there.
     """
     new = path.with_name(path.name + ".new")
     if not resume:
         shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True, exist_ok=True)
-    yield new
+    try:
+        yield new
+    except BaseException:
+        if not resume:
+            shutil.rmtree(new)
+        raise
     new.rename(path)
 
 
@@ -139,7 +144,7 @@ def step(what, log_name, command, *, hints=(), **kwargs):
     with open(log, encoding="utf-8") as file:
         file.seek(begin)
         text = file.read()
-    print("".join(f"    {line}\n" for line in text.splitlines()[-15:]), end="", file=sys.stderr)
+    print("".join(f"    {line}\n" for line in text.splitlines()[-40:]), end="", file=sys.stderr)
     for sign, meaning in (*hints, ("No space left on device", f"there is no space left in {CACHE}")):
         if sign in text:
             raise Failure(meaning)

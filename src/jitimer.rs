@@ -164,7 +164,7 @@ impl ProcFile for Reader {
     type Data = ();
     type Record = Line;
 
-    fn open(_: &()) -> Result<impl PinInit<Self, Error>> {
+    fn open((): &()) -> Result<impl PinInit<Self, Error>> {
         let delay = JiffiesDelta::from_ticks(TDELAY.value())?.saturating_sub(JiffiesDelta::TICK);
         Ok(try_pin_init!(Self {
             timer <- Timer::new(pin_init!(Series {

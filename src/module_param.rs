@@ -85,15 +85,15 @@ unsafe extern "C" fn set(text: *const c_char, param: *const bindings::kernel_par
     let this = unsafe { &*(*param).__bindgen_anon_1.arg.cast::<Param>() };
     // SAFETY: The operations don't have `KERNEL_PARAM_OPS_FL_NOARG`, so there is always a text,
     // and it is a C string.
-    let text = BStr::from_bytes(unsafe { CStr::from_ptr(text.cast()) }.to_bytes());
+    let text = BStr::from_bytes(unsafe { CStr::from_char_ptr(text) }.to_bytes());
     from_result(|| {
         this.set(text).map_err(|_| {
             // SAFETY: `name` is a C string, and `mod_` the module that the parameter belongs to,
             // whose name is one too.
             let (name, module) = unsafe {
                 (
-                    CStr::from_ptr((*param).name.cast()),
-                    CStr::from_ptr((&raw const (*(*param).mod_).name).cast()),
+                    CStr::from_char_ptr((*param).name),
+                    CStr::from_char_ptr((&raw const (*(*param).mod_).name).cast()),
                 )
             };
             // SAFETY: The format is one of `format_strings`, and the module's name ends in a NUL.

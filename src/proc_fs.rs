@@ -141,7 +141,7 @@ impl<T: ProcFile> ProcEntry<T> {
         // first.
         let entry = unsafe {
             bindings::proc_create_data(
-                name.as_ptr().cast(),
+                name.as_char_ptr(),
                 0o444,
                 ptr::null_mut(),
                 &raw const *Operations::<T>::PROC,
@@ -209,11 +209,14 @@ impl<T: ProcFile> Operations<T> {
         unsafe { &*(*m).private.cast::<OpenFile<T>>() }
     }
 
+    /// # Safety
+    ///
+    /// `inode` and `file` must be those of a file of the entry that is being opened.
     unsafe extern "C" fn open(
         inode: *mut kernel::bindings::inode,
         file: *mut kernel::bindings::file,
     ) -> c_int {
-        // SAFETY: procfs opens an inode of the entry, and `proc_remove()` waits for this call.
+        // SAFETY: The inode is one of the entry's, and `proc_remove()` waits for this call.
         let shared = unsafe { Self::shared(inode) };
         from_result(|| {
             let open_file = Arc::try_pin_init(
@@ -245,13 +248,17 @@ impl<T: ProcFile> Operations<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// `inode` and `file` must be those of a file that [`open`](Self::open) opened, and that is
+    /// being released: no other operation on it is running, nor will.
     unsafe extern "C" fn release(
         inode: *mut kernel::bindings::inode,
         file: *mut kernel::bindings::file,
     ) -> c_int {
-        // SAFETY: procfs releases an open file of the entry, once, and `proc_remove()` waits for
-        // this call; no other operation on this file runs now, or will. So the count that `private`
-        // owns can be taken back.
+        // SAFETY: The file is released once, and no other operation on it will run, so the count
+        // that `private` owns can be taken back. `proc_remove()` waits for this call, so the entry
+        // is still there.
         let (shared, open_file) = unsafe {
             let m: *mut kernel::bindings::seq_file = (*file).private_data.cast();
             let open_file = Arc::from_raw((*m).private.cast::<OpenFile<T>>().cast_const());
@@ -265,6 +272,10 @@ impl<T: ProcFile> Operations<T> {
         unsafe { kernel::bindings::seq_release(inode, file) }
     }
 
+    /// # Safety
+    ///
+    /// `iocb` must be a read of a file that [`open`](Self::open) opened, and `iter` the place to
+    /// read to.
     unsafe extern "C" fn read_iter(
         iocb: *mut kernel::bindings::kiocb,
         iter: *mut kernel::bindings::iov_iter,
@@ -323,35 +334,49 @@ impl<T: ProcFile> Operations<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held, and `pos` its
+    /// index.
     unsafe extern "C" fn start(
         m: *mut kernel::bindings::seq_file,
         pos: *mut kernel::bindings::loff_t,
     ) -> *mut c_void {
-        // SAFETY: `seq_file` holds the lock, and passes a pointer to its index.
+        // SAFETY: By the requirements of this function.
         unsafe { Self::advance(m, *pos as u64) }
     }
 
+    /// # Safety
+    ///
+    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held, and `pos` its
+    /// index.
     unsafe extern "C" fn next(
         m: *mut kernel::bindings::seq_file,
         _current: *mut c_void,
         pos: *mut kernel::bindings::loff_t,
     ) -> *mut c_void {
-        // SAFETY: `seq_file` holds the lock, and passes a pointer to its index.
+        // SAFETY: By the requirements of this function.
         unsafe {
             *pos = (*pos).wrapping_add(1);
             Self::advance(m, *pos as u64)
         }
     }
 
+    /// # Safety
+    ///
+    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held.
     unsafe extern "C" fn stop(m: *mut kernel::bindings::seq_file, _current: *mut c_void) {
-        // SAFETY: `seq_file` holds the lock, so the file is open and nobody else accesses
-        // `current`.
+        // SAFETY: The lock is held, so the file is open and nobody else accesses `current`.
         unsafe { *Self::open_file(m).current.get() = None };
     }
 
+    /// # Safety
+    ///
+    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held, and
+    /// `current` what [`start`](Self::start) or [`next`](Self::next) returned last.
     unsafe extern "C" fn show(m: *mut kernel::bindings::seq_file, current: *mut c_void) -> c_int {
-        // SAFETY: `seq_file` holds the lock, and passes what `start` or `next` returned: a pointer
-        // to `current`.
+        // SAFETY: The lock is held, so the file is open and nobody else accesses its `current`,
+        // which is what `advance` returned a pointer to, or uses `m`.
         let (open_file, current, m) = unsafe {
             (
                 Self::open_file(m),

@@ -169,7 +169,7 @@ impl<T: TimerCallback> Timer<T> {
     unsafe fn init_raw(slot: *mut bindings::timer_list, caller: &'static Location<'static>) {
         #[cfg(CONFIG_LOCKDEP)]
         let (name, key) = (
-            LOCK_CLASS_NAME.as_ptr().cast(),
+            LOCK_CLASS_NAME.as_char_ptr(),
             // Lockdep takes the address of a static key for its identity, and neither reads nor
             // writes what is there; it wants as many addresses as there are subclasses. A
             // `Location` is such an address, and there is one for each place in the source.

@@ -39,17 +39,20 @@ impl kernel::Module for KtimerKunit {
     }
 }
 
-/// Counts its expiries, in a place that outlives it, and tells each; re-arms itself `again` times.
+/// A count that outlives the timer that counts.
+type Count = Arc<Atomic<i32>>;
+
+/// Counts its expiries; re-arms itself `again` times, and then tells.
 #[pin_data]
 struct Counter {
-    count: Arc<Atomic<i32>>,
+    count: Count,
     again: i32,
     #[pin]
     expired: Completion,
 }
 
 impl Counter {
-    fn new(again: i32) -> Result<(Pin<KBox<Timer<Self>>>, Arc<Atomic<i32>>)> {
+    fn new(again: i32) -> Result<(Pin<KBox<Timer<Self>>>, Count)> {
         let count = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let its_count = count.clone();
         let timer = KBox::pin_init(
@@ -75,7 +78,7 @@ impl TimerCallback for Counter {
     }
 }
 
-/// Returns once all timers that expire at the next tick, on any CPU, have run.
+/// Returns when some ticks have passed.
 fn let_ticks_pass() -> Result {
     let (timer, _) = Counter::new(2)?;
     timer.arm(Jiffies::now());
@@ -201,7 +204,7 @@ mod timer {
         timer.arm(far());
         drop(timer);
         assert_eq!(count.load(Relaxed), 0);
-        assert_eq!(Arc::into_unique_or_drop(count).is_some(), true);
+        assert!(Arc::into_unique_or_drop(count).is_some());
         Ok(())
     }
 
