@@ -116,7 +116,7 @@ class Vm:
             # The machine ends when this process does, however it does.
             "setpriv", "--pdeathsig", "KILL",
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-accel", accelerator, "-cpu", "max", "-smp", str(cpus),
+            "-no-reboot", "-accel", accelerator, "-cpu", "max", "-smp", f"{cpus},sockets={cpus}",
             "-m", str(memory), "-kernel", image, "-initrd", self.folder / "initramfs", *serial,
             "-append", f"console=ttyS0 8250.nr_uarts=4 panic=-1 oops=panic "
             # The crypto self-tests keep a stock kernel busy for seconds.

@@ -43,9 +43,9 @@
 //!
 //! The timer core holds a raw pointer to the `timer_list` while the timer is pending or running.
 //!
-//! - It stays valid since a [`Timer`] can only be made in place, pinned, and its destructor ends
-//!   with `timer_shutdown_sync()`. After that call the callback does not run, and arming has no
-//!   effect, not even from a callback that arms itself, which `timer_delete_sync()` can't stop.
+//! - It stays valid since a [`Timer`] can only be made in place, pinned, and its destructor calls
+//!   `timer_shutdown_sync()`. When that returns, the callback is not running, and arming has no
+//!   effect any more, whoever tries; `timer_delete_sync()` promises that only if nobody arms.
 //! - The callback gets the state as `&T` only, as does everybody else, and `T: Sync`.
 //! - `T: 'static`, so what the state points to outlives even a timer that is leaked while armed.
 //! - What the callback may do only while it runs, it does by way of its [`TimerContext`], which
