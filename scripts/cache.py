@@ -100,10 +100,15 @@ def made_whole(path, *, resume=False):
     new.rename(path)
 
 
-def remove_others(pattern, keep):
-    """Removes what other versions left in the cache under names like this one's."""
-    for other in CACHE.glob(pattern):
-        if other != keep and not other.name.endswith(".new"):
+def use(folder):
+    """Marks a folder of the cache as used now; removes its like that nobody used for two weeks.
+
+    What another clone of the project needs, of another version, stays meanwhile.
+    """
+    os.utime(folder)
+    kind = folder.name.split("-")[0]
+    for other in CACHE.glob(f"{kind}-*"):
+        if other.is_dir() and time.time() - other.stat().st_mtime > 14 * 24 * 3600:
             shutil.rmtree(other)
 
 

@@ -11,8 +11,8 @@ import os
 import re
 import shutil
 
-from cache import (CACHE, PROJECT, Failure, key, lock, made_whole, need_space, remove_others,
-                   run_main, step, toolchain)
+from cache import (CACHE, PROJECT, Failure, key, lock, made_whole, need_space, run_main,
+                   step, toolchain, use)
 import kernels
 
 FRAGMENT = PROJECT / "tests/kernel.config"
@@ -38,6 +38,7 @@ def make(kernel):
     folder = CACHE / f"test-{kernel.package_version}-{made_from}"
     with lock(folder.name):
         if folder.exists():
+            use(folder)
             return folder
         need_space(2, "the test kernel")
         with made_whole(folder, resume=True) as new:
@@ -50,7 +51,6 @@ def make(kernel):
             if not (new / "Module.symvers").exists():
                 shutil.copy(new / "vmlinux.symvers", new / "Module.symvers")
             kernels.will_be_renamed(new, folder)
-        remove_others("test-*", folder)
     return folder
 
 

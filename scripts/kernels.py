@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from cache import CACHE, Failure, lock, made_whole, need_space, remove_others, run_main, say, step
+from cache import CACHE, Failure, lock, made_whole, need_space, run_main, say, step, use
 
 # The series that the library supports, the best first. Which versions of them there are is for
 # apt to say.
@@ -120,7 +120,7 @@ def fetch(kernel):
             with made_whole(kernel.folder) as new:
                 download(new, *(f"{name}={kernel.package_version}" for name in (
                     f"linux-binary-{kernel.release}", f"linux-headers-{kernel.release}")))
-            remove_others(f"stock-*{kernel.release.split('+')[1]}_*", kernel.folder)
+        use(kernel.folder)
     return kernel
 
 
@@ -141,7 +141,7 @@ def fetch_source(kernel):
                      ["tar", "--extract", "--no-same-owner", "--strip-components=1", "--file",
                       archive, "--directory", new], env={**os.environ, "XZ_DEFAULTS": "-T0"})
                 archive.unlink()
-            remove_others("source-*", kernel.source)
+        use(kernel.source)
     return kernel.source
 
 

@@ -18,8 +18,8 @@ import os
 import re
 import shutil
 
-from cache import (CACHE, Failure, key, lock, made_whole, need_space, remove_others, run_main,
-                   say, step, toolchain)
+from cache import (CACHE, Failure, key, lock, made_whole, need_space, run_main, say, step,
+                   toolchain, use)
 import kernels
 
 # Debian's own spelling: any other changes the configuration.
@@ -89,6 +89,7 @@ def make(kernel):
     folder = CACHE / f"{name}-{key(toolchain(), *MAKE[:-1])}"
     with lock(folder.name):
         if folder.exists():
+            use(folder)
             return folder
         need_space(1, f"the Rust metadata for {kernel.release}")
         with made_whole(folder, resume=True) as new:
@@ -108,7 +109,6 @@ def make(kernel):
             count = check_symbols(kernel, new)
             kernels.will_be_renamed(new, folder)
             say(f"all {count} Rust symbols of {kernel.release} are in its metadata")
-        remove_others(f"kdir-*{kernel.release.split('+')[1]}_*", folder)
     return folder
 
 
