@@ -8,6 +8,7 @@
 #include <linux/preempt.h>
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
+#include <linux/sched/task_stack.h>
 #include <linux/spinlock.h>
 #include <linux/uio.h>
 
@@ -42,6 +43,11 @@ void ktimer_current_comm(char buf[TASK_COMM_LEN])
 {
 	/* get_task_comm() wants an array, and a parameter is a pointer. */
 	strscpy_pad(buf, current->comm, TASK_COMM_LEN);
+}
+
+bool ktimer_object_is_on_stack(const void *object)
+{
+	return object_is_on_stack(object);
 }
 
 void *ktimer_pde_data(const struct inode *inode)

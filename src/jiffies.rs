@@ -49,6 +49,26 @@ impl Jiffies {
         self.0
     }
 
+    /// The nearest whole second, on this CPU's own offset from it: for timers that need not be
+    /// exact, so that they expire together and wake the CPU once. Rounds up rather than down, and
+    /// gives the point in time itself where rounding would lead into the past.
+    ///
+    /// The C function is `round_jiffies()`.
+    #[inline]
+    pub fn round(self) -> Self {
+        // SAFETY: It only computes.
+        Self(unsafe { kernel::bindings::round_jiffies(self.0) })
+    }
+
+    /// The same as [`round`](Self::round), but never earlier than this point in time.
+    ///
+    /// The C function is `round_jiffies_up()`.
+    #[inline]
+    pub fn round_up(self) -> Self {
+        // SAFETY: It only computes.
+        Self(unsafe { kernel::bindings::round_jiffies_up(self.0) })
+    }
+
     /// Whether this point in time is later than `other`, also where the counter wrapped in between.
     ///
     /// The C macro is `time_after()`.

@@ -58,7 +58,10 @@ use crate::{
     jiffies::Jiffies, //
 };
 use core::{
-    ops::Deref,
+    ops::{
+        BitOr,
+        Deref, //
+    },
     panic::Location,
     ptr, //
 };
@@ -67,6 +70,81 @@ use kernel::{
     prelude::*,
     types::Opaque, //
 };
+
+/// How a timer is to be treated by the timer core: C's `TIMER_*` flags, joined by `|`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// None of the others.
+    pub const NONE: Self = Self(0);
+
+    /// On an idle CPU it waits for another timer that wakes the CPU: C's `TIMER_DEFERRABLE`.
+    pub const DEFERRABLE: Self = Self(bindings::TIMER_DEFERRABLE);
+
+    /// It expires on the CPU that armed it: C's `TIMER_PINNED`.
+    pub const PINNED: Self = Self(bindings::TIMER_PINNED);
+
+    /// Its callback runs with interrupts disabled: C's `TIMER_IRQSAFE`.
+    pub const IRQSAFE: Self = Self(bindings::TIMER_IRQSAFE);
+}
+
+impl BitOr for Flags {
+    type Output = Self;
+
+    #[inline]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// The state that an operation found a timer in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerState {
+    /// Neither pending nor, as far as the operation looks, running.
+    Inactive,
+    /// To expire.
+    Pending,
+    /// Executing its callback.
+    Running,
+}
+
+impl TimerState {
+    /// From what the C functions return.
+    #[inline]
+    fn from_raw(found: c_int) -> Self {
+        match found {
+            0 => Self::Inactive,
+            1.. => Self::Pending,
+            _ => Self::Running,
+        }
+    }
+}
+
+/// What came of arming a timer.
+///
+/// It costs nothing unless it is asked.
+pub struct Armed<'a> {
+    timer: &'a Opaque<bindings::timer_list>,
+    found: c_int,
+}
+
+impl Armed<'_> {
+    /// Whether the timer was pending already, so that its expiry was moved.
+    #[inline]
+    pub fn was_pending(&self) -> bool {
+        self.found != 0
+    }
+
+    /// Whether the timer is shut down, so that it was not armed, or is not any more.
+    #[inline]
+    pub fn is_shut_down(&self) -> bool {
+        let timer = self.timer.get();
+        // SAFETY: The reference is to the field of a `Timer`, which is initialised. Shutting down
+        // clears the function, perhaps on another CPU just now: hence a volatile read.
+        unsafe { (&raw const (*timer).function).read_volatile() }.is_none()
+    }
+}
 
 /// The state of a timer, and what is done when the timer expires.
 pub trait TimerCallback: Sync + Sized + 'static {
@@ -138,6 +216,13 @@ unsafe impl<T: Send> Send for Timer<T> {}
 // SAFETY: As above, and all that a shared reference gives of the state is `&T`.
 unsafe impl<T: Sync> Sync for Timer<T> {}
 
+/// Whether a timer is on the stack of the current task, which debugobjects wants to be told.
+#[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
+fn is_on_stack(timer: *const bindings::timer_list) -> bool {
+    // SAFETY: It only compares the address with the bounds of the current task's stack.
+    unsafe { crate::bindings::ktimer_object_is_on_stack(timer.cast()) }
+}
+
 /// The name of every timer's lock class; what tells the classes apart is their key.
 #[cfg(CONFIG_LOCKDEP)]
 static LOCK_CLASS_NAME: &CStr = c"Timer";
@@ -148,17 +233,25 @@ impl<T: TimerCallback> Timer<T> {
     /// Each place in the source that calls this has a lock class of its own, so lockdep reports it
     /// when a timer is waited for while a lock is held that its callback takes.
     ///
-    /// The C macro is `timer_setup()`; may be called from any context.
+    /// The C macro is `timer_setup()`; on the stack, `timer_setup_on_stack()`. May be called from
+    /// any context.
     #[track_caller]
     #[inline]
     pub fn new(state: impl PinInit<T>) -> impl PinInit<Self> {
+        Self::with_flags(state, Flags::NONE)
+    }
+
+    /// The same as [`new`](Self::new), with flags.
+    #[track_caller]
+    #[inline]
+    pub fn with_flags(state: impl PinInit<T>, flags: Flags) -> impl PinInit<Self> {
         let caller = Location::caller();
         pin_init!(Self {
             state <- state,
             // INVARIANT: This is the initialisation, and what is pinned does not move.
             //
             // SAFETY: `slot` is valid for writes while the closure runs.
-            timer <- Opaque::ffi_init(|slot| unsafe { Self::init_raw(slot, caller) }),
+            timer <- Opaque::ffi_init(move |slot| unsafe { Self::init_raw(slot, flags, caller) }),
         })
     }
 
@@ -166,7 +259,11 @@ impl<T: TimerCallback> Timer<T> {
     ///
     /// `slot` must be valid for writes, and be the `timer` of a `Timer<T>`.
     #[inline]
-    unsafe fn init_raw(slot: *mut bindings::timer_list, caller: &'static Location<'static>) {
+    unsafe fn init_raw(
+        slot: *mut bindings::timer_list,
+        flags: Flags,
+        caller: &'static Location<'static>,
+    ) {
         #[cfg(CONFIG_LOCKDEP)]
         let (name, key) = (
             LOCK_CLASS_NAME.as_char_ptr(),
@@ -183,9 +280,17 @@ impl<T: TimerCallback> Timer<T> {
             (ptr::null(), ptr::null_mut())
         };
 
+        #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
+        let init = if is_on_stack(slot) {
+            bindings::timer_init_key_on_stack
+        } else {
+            bindings::timer_init_key
+        };
+        #[cfg(not(CONFIG_DEBUG_OBJECTS_TIMERS))]
+        let init = bindings::timer_init_key;
         // SAFETY: `slot` is valid for writes by the requirement of this function. The name and the
         // key, where they are used, are statics.
-        unsafe { bindings::timer_init_key(slot, Some(Self::expired), 0, name, key) };
+        unsafe { init(slot, Some(Self::expired), flags.0, name, key) };
     }
 
     /// What the timer core calls when the timer expires.
@@ -214,14 +319,44 @@ impl<T: TimerCallback> Timer<T> {
     /// The callback sees [`Jiffies::now`] after `expires`, and never before. For delays of 64
     /// jiffies and more the timer wheel rounds up, by at most an eighth of the delay.
     ///
-    /// Returns whether the timer was pending. May be called from any context, the timer's own
-    /// callback included ([`TimerContext::arm`]).
+    /// A timer that is shut down stays so; the result can tell. May be called from any context, the
+    /// timer's own callback included ([`TimerContext::arm`]).
     ///
     /// The C function is `mod_timer()`.
     #[inline]
-    pub fn arm(&self, expires: Jiffies) -> bool {
+    pub fn arm(&self, expires: Jiffies) -> Armed<'_> {
+        Armed {
+            timer: &self.timer,
+            // SAFETY: By the type invariant the timer is initialised.
+            found: unsafe { bindings::mod_timer(self.timer.get(), expires.as_raw()) },
+        }
+    }
+
+    /// Moves the expiry of a pending timer; leaves one that is not pending alone.
+    ///
+    /// Returns whether it was pending. May be called from any context.
+    ///
+    /// The C function is `mod_timer_pending()`.
+    #[inline]
+    pub fn arm_if_pending(&self, expires: Jiffies) -> TimerState {
         // SAFETY: By the type invariant the timer is initialised.
-        unsafe { bindings::mod_timer(self.timer.get(), expires.as_raw()) != 0 }
+        TimerState::from_raw(unsafe {
+            bindings::mod_timer_pending(self.timer.get(), expires.as_raw())
+        })
+    }
+
+    /// Arms the timer as [`arm`](Self::arm) does, unless it is pending for an earlier time already.
+    ///
+    /// May be called from any context.
+    ///
+    /// The C function is `timer_reduce()`.
+    #[inline]
+    pub fn reduce(&self, expires: Jiffies) -> Armed<'_> {
+        Armed {
+            timer: &self.timer,
+            // SAFETY: By the type invariant the timer is initialised.
+            found: unsafe { bindings::timer_reduce(self.timer.get(), expires.as_raw()) },
+        }
     }
 
     /// Makes a pending timer inactive. A callback that is running goes on.
@@ -230,9 +365,9 @@ impl<T: TimerCallback> Timer<T> {
     ///
     /// The C function is `timer_delete()`.
     #[inline]
-    pub fn cancel(&self) -> bool {
+    pub fn cancel(&self) -> TimerState {
         // SAFETY: By the type invariant the timer is initialised.
-        unsafe { bindings::timer_delete(self.timer.get()) != 0 }
+        TimerState::from_raw(unsafe { bindings::timer_delete(self.timer.get()) })
     }
 
     /// Makes a pending timer inactive, and waits for a running callback to end. If nobody arms the
@@ -243,9 +378,46 @@ impl<T: TimerCallback> Timer<T> {
     ///
     /// The C function is `timer_delete_sync()`.
     #[inline]
-    pub fn cancel_sync(&self) -> bool {
+    pub fn cancel_sync(&self) -> TimerState {
         // SAFETY: By the type invariant the timer is initialised.
-        unsafe { bindings::timer_delete_sync(self.timer.get()) != 0 }
+        TimerState::from_raw(unsafe { bindings::timer_delete_sync(self.timer.get()) })
+    }
+
+    /// Makes a pending timer inactive, unless its callback is running: then it does nothing.
+    ///
+    /// Returns which of these it was. May be called from any context.
+    ///
+    /// The C function is `timer_delete_sync_try()`.
+    #[inline]
+    #[must_use = "it does nothing to a timer that is running"]
+    pub fn try_cancel_sync(&self) -> TimerState {
+        // SAFETY: By the type invariant the timer is initialised.
+        TimerState::from_raw(unsafe { bindings::timer_delete_sync_try(self.timer.get()) })
+    }
+
+    /// Makes a pending timer inactive, and has it refuse all arming from now on. A callback that is
+    /// running goes on.
+    ///
+    /// Returns whether the timer was pending. May be called from any context.
+    ///
+    /// The C function is `timer_shutdown()`.
+    #[inline]
+    pub fn shutdown(&self) -> TimerState {
+        // SAFETY: By the type invariant the timer is initialised.
+        TimerState::from_raw(unsafe { bindings::timer_shutdown(self.timer.get()) })
+    }
+
+    /// [Shuts down](Self::shutdown) the timer, and waits for a running callback to end. The callback
+    /// never runs after this.
+    ///
+    /// Returns whether the timer was pending. The same restrictions hold as for
+    /// [dropping](Self#dropping) a timer, which does this.
+    ///
+    /// The C function is `timer_shutdown_sync()`.
+    #[inline]
+    pub fn shutdown_sync(&self) -> TimerState {
+        // SAFETY: By the type invariant the timer is initialised.
+        TimerState::from_raw(unsafe { bindings::timer_shutdown_sync(self.timer.get()) })
     }
 
     /// Whether the timer is pending. That may have changed by the time that the caller looks.
@@ -277,6 +449,13 @@ impl<T> PinnedDrop for Timer<T> {
         // SAFETY: By the type invariant the timer is initialised. When this returns, the timer core
         // has no pointer to it any more, so that it may go, and its state with it.
         unsafe { bindings::timer_shutdown_sync(self.timer.get()) };
+
+        #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
+        if is_on_stack(self.timer.get()) {
+            // SAFETY: It is on the stack of this task, so `timer_init_key_on_stack()` made it, and
+            // nobody uses it any more.
+            unsafe { bindings::timer_destroy_on_stack(self.timer.get()) };
+        }
     }
 }
 
@@ -293,7 +472,7 @@ pub struct TimerContext<'a, T> {
 impl<T: TimerCallback> TimerContext<'_, T> {
     /// Arms the timer again. See [`Timer::arm`].
     #[inline]
-    pub fn arm(&self, expires: Jiffies) -> bool {
+    pub fn arm(&self, expires: Jiffies) -> Armed<'_> {
         self.timer.arm(expires)
     }
 

@@ -20,8 +20,13 @@ use ktimer::{
         in_interrupt,
         Comm, //
     },
-    prelude::*, //
+    prelude::*,
+    timer::{
+        Flags,
+        TimerState, //
+    }, //
 };
+use pin_init::stack_pin_init;
 
 module! {
     type: KtimerKunit,
@@ -53,14 +58,21 @@ struct Counter {
 
 impl Counter {
     fn new(again: i32) -> Result<(Pin<KBox<Timer<Self>>>, Count)> {
+        Self::with_flags(again, Flags::NONE)
+    }
+
+    fn with_flags(again: i32, flags: Flags) -> Result<(Pin<KBox<Timer<Self>>>, Count)> {
         let count = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let its_count = count.clone();
         let timer = KBox::pin_init(
-            Timer::new(pin_init!(Self {
-                count: its_count,
-                again,
-                expired <- Completion::new(),
-            })),
+            Timer::with_flags(
+                pin_init!(Self {
+                    count: its_count,
+                    again,
+                    expired <- Completion::new(),
+                }),
+                flags,
+            ),
             GFP_KERNEL,
         )?;
         Ok((timer, count))
@@ -128,7 +140,7 @@ mod timer {
         )?;
         let expires = Jiffies::now() + JiffiesDelta::from_ticks(3)?;
         assert!(!timer.is_pending());
-        assert!(!timer.arm(expires));
+        assert!(!timer.arm(expires).was_pending());
         timer.expired.wait_for_completion();
 
         let seen = *timer.seen.lock();
@@ -164,9 +176,9 @@ mod timer {
     #[test]
     fn arming_a_pending_timer_moves_it() -> Result {
         let (timer, count) = Counter::new(0)?;
-        assert!(!timer.arm(far()));
+        assert!(!timer.arm(far()).was_pending());
         assert!(timer.is_pending());
-        assert!(timer.arm(Jiffies::now()));
+        assert!(timer.arm(Jiffies::now()).was_pending());
         timer.expired.wait_for_completion();
         assert_eq!(count.load(Relaxed), 1);
         Ok(())
@@ -175,15 +187,83 @@ mod timer {
     #[test]
     fn cancelled_it_is_not_pending() -> Result {
         let (timer, count) = Counter::new(0)?;
-        assert!(!timer.cancel());
-        assert!(!timer.cancel_sync());
-        timer.arm(far());
-        assert!(timer.cancel());
-        assert!(!timer.is_pending());
-        timer.arm(far());
-        assert!(timer.cancel_sync());
-        assert!(!timer.is_pending());
+        for cancel in [
+            Timer::<Counter>::cancel,
+            Timer::<Counter>::cancel_sync,
+            Timer::<Counter>::try_cancel_sync,
+        ] {
+            assert_eq!(cancel(&timer), TimerState::Inactive);
+            timer.arm(far());
+            assert_eq!(cancel(&timer), TimerState::Pending);
+            assert!(!timer.is_pending());
+        }
         assert_eq!(count.load(Relaxed), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn only_a_pending_timer_is_armed_if_pending() -> Result {
+        let (timer, count) = Counter::new(0)?;
+        assert_eq!(timer.arm_if_pending(Jiffies::now()), TimerState::Inactive);
+        assert!(!timer.is_pending());
+        timer.arm(far());
+        assert_eq!(timer.arm_if_pending(Jiffies::now()), TimerState::Pending);
+        timer.expired.wait_for_completion();
+        assert_eq!(count.load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn reduced_it_expires_no_later() -> Result {
+        let (timer, _) = Counter::new(0)?;
+        let early = Jiffies::now() + JiffiesDelta::from_millis(3_600_000);
+        assert!(!timer.reduce(early).was_pending());
+        assert!(timer.reduce(far()).was_pending());
+        assert!(timer.reduce(Jiffies::now()).was_pending());
+        // Had the second one made it later, and the third one not earlier, it would not come.
+        timer.expired.wait_for_completion();
+        Ok(())
+    }
+
+    #[test]
+    fn shut_down_it_can_not_be_armed() -> Result {
+        for shut_down in [Timer::<Counter>::shutdown, Timer::<Counter>::shutdown_sync] {
+            let (timer, count) = Counter::new(0)?;
+            assert!(!timer.arm(far()).is_shut_down());
+            assert_eq!(shut_down(&timer), TimerState::Pending);
+            assert!(timer.arm(Jiffies::now()).is_shut_down());
+            assert!(timer.reduce(Jiffies::now()).is_shut_down());
+            assert!(!timer.is_pending());
+            assert_eq!(shut_down(&timer), TimerState::Inactive);
+            let_ticks_pass()?;
+            assert_eq!(count.load(Relaxed), 0);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn on_the_stack() {
+        stack_pin_init!(let idle = Timer::new(Idle));
+        idle.arm(far());
+        assert_eq!(idle.cancel(), TimerState::Pending);
+        idle.arm(far());
+    }
+
+    struct Idle;
+
+    impl TimerCallback for Idle {
+        fn run(&self, _context: TimerContext<'_, Self>) {}
+    }
+
+    #[test]
+    fn flags_are_given_to_the_timer_core() -> Result {
+        let (timer, _) = Counter::with_flags(0, Flags::PINNED | Flags::DEFERRABLE)?;
+        timer.arm(far());
+        assert_eq!(timer.cancel(), TimerState::Pending);
+        let (timer, count) = Counter::with_flags(0, Flags::IRQSAFE)?;
+        timer.arm(Jiffies::now());
+        timer.expired.wait_for_completion();
+        assert_eq!(count.load(Relaxed), 1);
         Ok(())
     }
 
@@ -273,6 +353,15 @@ mod jiffies {
             Jiffies::from_raw(isize::MAX as usize).since(FIRST),
             JiffiesDelta::MAX
         );
+    }
+
+    #[test]
+    fn rounding_up_is_never_early() {
+        let now = Jiffies::now();
+        let rounded = now.round_up();
+        assert!(!now.is_after(rounded));
+        assert!(rounded.since(now) <= JiffiesDelta::SECOND);
+        assert!(now.round().since(now) <= JiffiesDelta::SECOND);
     }
 
     #[test]
