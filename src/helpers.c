@@ -45,10 +45,12 @@ void ktimer_current_comm(char buf[TASK_COMM_LEN])
 	strscpy_pad(buf, current->comm, TASK_COMM_LEN);
 }
 
+#ifdef CONFIG_DEBUG_OBJECTS_TIMERS
 bool ktimer_object_is_on_stack(const void *object)
 {
 	return object_is_on_stack(object);
 }
+#endif
 
 void *ktimer_pde_data(const struct inode *inode)
 {

@@ -17,7 +17,9 @@ bool ktimer_in_interrupt(void);
 bool ktimer_in_atomic(void);
 void ktimer_current_comm(char buf[TASK_COMM_LEN]);
 
+#ifdef CONFIG_DEBUG_OBJECTS_TIMERS
 bool ktimer_object_is_on_stack(const void *object);
+#endif
 
 void *ktimer_pde_data(const struct inode *inode);
 size_t ktimer_iov_iter_count(const struct iov_iter *iter);
