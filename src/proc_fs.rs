@@ -103,7 +103,8 @@ struct OpenFile<T: ProcFile> {
 // lock of the `seq_file` only; the records are `Send`.
 unsafe impl<T: ProcFile> Sync for OpenFile<T> {}
 
-/// A file's name in `/proc`.
+/// A file's name in `/proc`. It belongs into the module's struct: it has to be dropped before the
+/// module is unloaded.
 ///
 /// # Invariants
 ///

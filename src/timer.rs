@@ -51,6 +51,10 @@
 //! - What the callback may do only while it runs, it does by way of its [`TimerContext`], which
 //!   can't leave it.
 //!
+//! What this does not cover is the callback's code: a module that leaks a timer while it is armed
+//! (`core::mem::forget()`) must not be unloaded before the timer has expired for the last time. That
+//! is so for all that the kernel crate registers; keep timers where they are dropped.
+//!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
 use crate::{
