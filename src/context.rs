@@ -35,6 +35,15 @@ pub fn in_atomic() -> bool {
     unsafe { bindings::ktimer_in_atomic() }
 }
 
+/// Whether interrupts are disabled on this CPU.
+///
+/// The C macro is `irqs_disabled()`.
+#[inline]
+pub fn irqs_disabled() -> bool {
+    // SAFETY: It only reads this CPU's flags.
+    unsafe { bindings::ktimer_irqs_disabled() }
+}
+
 /// The name of a task: C's `comm`.
 #[derive(Clone, Copy)]
 pub struct Comm([u8; Self::LEN]);

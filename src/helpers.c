@@ -5,6 +5,7 @@
  */
 
 #include <linux/hardirq.h>
+#include <linux/irqflags.h>
 #include <linux/preempt.h>
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
@@ -37,6 +38,11 @@ bool ktimer_in_interrupt(void)
 bool ktimer_in_atomic(void)
 {
 	return in_atomic();
+}
+
+bool ktimer_irqs_disabled(void)
+{
+	return irqs_disabled();
 }
 
 void ktimer_current_comm(char buf[TASK_COMM_LEN])

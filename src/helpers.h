@@ -15,6 +15,7 @@ int ktimer_spin_trylock_bh(spinlock_t *lock);
 
 bool ktimer_in_interrupt(void);
 bool ktimer_in_atomic(void);
+bool ktimer_irqs_disabled(void);
 void ktimer_current_comm(char buf[TASK_COMM_LEN]);
 
 #ifdef CONFIG_DEBUG_OBJECTS_TIMERS

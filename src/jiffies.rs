@@ -56,7 +56,7 @@ impl Jiffies {
     /// The C function is `round_jiffies()`.
     #[inline]
     pub fn round(self) -> Self {
-        // SAFETY: It only computes.
+        // SAFETY: It takes any number, and reads no more than `jiffies` and this CPU's number.
         Self(unsafe { kernel::bindings::round_jiffies(self.0) })
     }
 
@@ -65,7 +65,7 @@ impl Jiffies {
     /// The C function is `round_jiffies_up()`.
     #[inline]
     pub fn round_up(self) -> Self {
-        // SAFETY: It only computes.
+        // SAFETY: It takes any number, and reads no more than `jiffies` and this CPU's number.
         Self(unsafe { kernel::bindings::round_jiffies_up(self.0) })
     }
 

@@ -337,8 +337,8 @@ impl<T: ProcFile> Operations<T> {
 
     /// # Safety
     ///
-    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held, and `pos` its
-    /// index.
+    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held,
+    /// and `pos` its index.
     unsafe extern "C" fn start(
         m: *mut kernel::bindings::seq_file,
         pos: *mut kernel::bindings::loff_t,
@@ -349,8 +349,8 @@ impl<T: ProcFile> Operations<T> {
 
     /// # Safety
     ///
-    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held, and `pos` its
-    /// index.
+    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held,
+    /// and `pos` its index.
     unsafe extern "C" fn next(
         m: *mut kernel::bindings::seq_file,
         _current: *mut c_void,
@@ -373,8 +373,8 @@ impl<T: ProcFile> Operations<T> {
 
     /// # Safety
     ///
-    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held, and
-    /// `current` what [`start`](Self::start) or [`next`](Self::next) returned last.
+    /// `m` must be the `seq_file` of a file that [`open`](Self::open) opened, with its lock held,
+    /// and `current` what [`start`](Self::start) or [`next`](Self::next) returned last.
     unsafe extern "C" fn show(m: *mut kernel::bindings::seq_file, current: *mut c_void) -> c_int {
         // SAFETY: The lock is held, so the file is open and nobody else accesses its `current`,
         // which is what `advance` returned a pointer to, or uses `m`.

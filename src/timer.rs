@@ -52,8 +52,8 @@
 //!   can't leave it.
 //!
 //! What this does not cover is the callback's code: a module that leaks a timer while it is armed
-//! (`core::mem::forget()`) must not be unloaded before the timer has expired for the last time. That
-//! is so for all that the kernel crate registers; keep timers where they are dropped.
+//! (`core::mem::forget()`) must not be unloaded before the timer has expired for the last time.
+//! That is so for all that the kernel crate registers; keep timers where they are dropped.
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
@@ -134,7 +134,7 @@ pub struct Armed<'a> {
 }
 
 impl Armed<'_> {
-    /// Whether the timer was pending already, so that its expiry was moved.
+    /// Whether the timer was pending already.
     #[inline]
     pub fn was_pending(&self) -> bool {
         self.found != 0
@@ -411,8 +411,8 @@ impl<T: TimerCallback> Timer<T> {
         TimerState::from_raw(unsafe { bindings::timer_shutdown(self.timer.get()) })
     }
 
-    /// [Shuts down](Self::shutdown) the timer, and waits for a running callback to end. The callback
-    /// never runs after this.
+    /// [Shuts down](Self::shutdown) the timer, and waits for a running callback to end. The
+    /// callback never runs after this.
     ///
     /// Returns whether the timer was pending. The same restrictions hold as for
     /// [dropping](Self#dropping) a timer, which does this.

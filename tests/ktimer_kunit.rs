@@ -18,6 +18,7 @@ use ktimer::{
     context::{
         in_atomic,
         in_interrupt,
+        irqs_disabled,
         Comm, //
     },
     prelude::*,
@@ -58,21 +59,14 @@ struct Counter {
 
 impl Counter {
     fn new(again: i32) -> Result<(Pin<KBox<Timer<Self>>>, Count)> {
-        Self::with_flags(again, Flags::NONE)
-    }
-
-    fn with_flags(again: i32, flags: Flags) -> Result<(Pin<KBox<Timer<Self>>>, Count)> {
         let count = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let its_count = count.clone();
         let timer = KBox::pin_init(
-            Timer::with_flags(
-                pin_init!(Self {
-                    count: its_count,
-                    again,
-                    expired <- Completion::new(),
-                }),
-                flags,
-            ),
+            Timer::new(pin_init!(Self {
+                count: its_count,
+                again,
+                expired <- Completion::new(),
+            })),
             GFP_KERNEL,
         )?;
         Ok((timer, count))
@@ -255,15 +249,39 @@ mod timer {
         fn run(&self, _context: TimerContext<'_, Self>) {}
     }
 
+    /// Whether interrupts were disabled in the callback, and whether it ran.
+    #[pin_data]
+    struct IrqWitness {
+        irqs_disabled: Atomic<bool>,
+        #[pin]
+        expired: Completion,
+    }
+
+    impl TimerCallback for IrqWitness {
+        fn run(&self, _context: TimerContext<'_, Self>) {
+            self.irqs_disabled.store(irqs_disabled(), Relaxed);
+            self.expired.complete_all();
+        }
+    }
+
     #[test]
     fn flags_are_given_to_the_timer_core() -> Result {
-        let (timer, _) = Counter::with_flags(0, Flags::PINNED | Flags::DEFERRABLE)?;
-        timer.arm(far());
-        assert_eq!(timer.cancel(), TimerState::Pending);
-        let (timer, count) = Counter::with_flags(0, Flags::IRQSAFE)?;
-        timer.arm(Jiffies::now());
-        timer.expired.wait_for_completion();
-        assert_eq!(count.load(Relaxed), 1);
+        let pinned = Flags::PINNED | Flags::DEFERRABLE;
+        for (flags, safe) in [(pinned, false), (pinned | Flags::IRQSAFE, true)] {
+            let timer = KBox::pin_init(
+                Timer::with_flags(
+                    pin_init!(IrqWitness {
+                        irqs_disabled: Atomic::new(!safe),
+                        expired <- Completion::new(),
+                    }),
+                    flags,
+                ),
+                GFP_KERNEL,
+            )?;
+            timer.arm(Jiffies::now());
+            timer.expired.wait_for_completion();
+            assert_eq!(timer.irqs_disabled.load(Relaxed), safe);
+        }
         Ok(())
     }
 
