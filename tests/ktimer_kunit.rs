@@ -213,8 +213,11 @@ mod timer {
         let early = Jiffies::now() + JiffiesDelta::from_millis(3_600_000);
         assert!(!timer.reduce(early).was_pending());
         assert!(timer.reduce(far()).was_pending());
-        assert!(timer.reduce(Jiffies::now()).was_pending());
-        // Had the second one made it later, and the third one not earlier, it would not come.
+        // Had this not made it earlier, or the last one made it later, it would not come.
+        assert!(timer
+            .reduce(Jiffies::now() + JiffiesDelta::from_millis(100))
+            .was_pending());
+        timer.reduce(far());
         timer.expired.wait_for_completion();
         Ok(())
     }
