@@ -238,7 +238,7 @@ def main():
     if bool(options.command) == options.shell:
         parser.error("give either a command or --shell")
     for file in (options.image, *options.file):
-        if not os.access(file, os.R_OK):
+        if not (os.path.isfile(file) and os.access(file, os.R_OK)):
             parser.error(f"can't read the file '{file}'")
     with Vm(options.image, options.file, cpus=options.cpus, memory=options.memory,
             virtual=options.virtual, append=options.append, shell=options.shell) as vm:

@@ -77,6 +77,8 @@ impl fmt::Display for Comm {
     }
 }
 
+pub use crate::compat::LocalInterruptDisabled;
+
 /// Proof that bottom halves are disabled on this CPU, so no softirq can interrupt.
 ///
 /// Whoever runs in softirq context has one: a timer's callback gets it from its
@@ -94,10 +96,10 @@ impl BhDisabled {
     ///
     /// # Safety
     ///
-    /// Bottom halves must be disabled for as long as the returned value exists.
+    /// Bottom halves must be disabled for all of `'a`.
     #[inline]
-    pub(crate) unsafe fn assume() -> Self {
+    pub(crate) unsafe fn assume_disabled<'a>() -> &'a Self {
         // INVARIANT: By the requirement of this function.
-        Self(NotThreadSafe)
+        &Self(NotThreadSafe)
     }
 }

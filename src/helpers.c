@@ -4,6 +4,7 @@
  * function here, named after it.
  */
 
+#include <linux/cpumask.h>
 #include <linux/hardirq.h>
 #include <linux/irqflags.h>
 #include <linux/preempt.h>
@@ -43,6 +44,11 @@ bool ktimer_in_atomic(void)
 bool ktimer_irqs_disabled(void)
 {
 	return irqs_disabled();
+}
+
+bool ktimer_cpu_online(unsigned int cpu)
+{
+	return cpu_online(cpu);
 }
 
 void ktimer_current_comm(char buf[TASK_COMM_LEN])

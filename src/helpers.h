@@ -16,6 +16,7 @@ int ktimer_spin_trylock_bh(spinlock_t *lock);
 bool ktimer_in_interrupt(void);
 bool ktimer_in_atomic(void);
 bool ktimer_irqs_disabled(void);
+bool ktimer_cpu_online(unsigned int cpu);
 void ktimer_current_comm(char buf[TASK_COMM_LEN]);
 
 #ifdef CONFIG_DEBUG_OBJECTS_TIMERS

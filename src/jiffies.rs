@@ -11,11 +11,27 @@
 //!
 //! All arithmetic wraps as the C does; none of it panics.
 //!
-//! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
+//! | C | here |
+//! |---|---|
+//! | `jiffies` | [`Jiffies::now`] |
+//! | `HZ`, `MAX_JIFFY_OFFSET` | [`JiffiesDelta::SECOND`], [`JiffiesDelta::MAX`] |
+//! | `jiffies + n` | [`Jiffies`] `+` [`JiffiesDelta`] |
+//! | `time_after()`, `time_before()` | [`Jiffies::is_after`] |
+//! | `time_after_eq()`, `time_before_eq()` | its opposite |
+//! | `msecs_to_jiffies()` | [`JiffiesDelta::from_millis`] |
+//! | `round_jiffies()`, `round_jiffies_up()` | [`Jiffies::round`], [`Jiffies::round_up`] |
+//! | `round_jiffies_relative()` | [`JiffiesDelta::round`] |
+//! | `round_jiffies_up_relative()` | [`JiffiesDelta::round_up`] |
+//! | `__round_jiffies_relative()` | [`JiffiesDelta::round_on`] |
+//! | `__round_jiffies_up_relative()` | [`JiffiesDelta::round_up_on`] |
+//!
+//! C headers: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h),
+//! [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
 use crate::bindings;
 use core::ops::Add;
 use kernel::{
+    cpu::CpuId,
     fmt,
     prelude::*, //
 };
@@ -53,7 +69,7 @@ impl Jiffies {
     /// exact, so that they expire together and wake the CPU once. Rounds up rather than down, and
     /// gives the point in time itself where rounding would lead into the past.
     ///
-    /// The C function is `round_jiffies()`.
+    /// The C function is `round_jiffies()`; may be called from any context.
     #[inline]
     pub fn round(self) -> Self {
         // SAFETY: It takes any number, and reads no more than `jiffies` and this CPU's number.
@@ -62,7 +78,7 @@ impl Jiffies {
 
     /// The same as [`round`](Self::round), but never earlier than this point in time.
     ///
-    /// The C function is `round_jiffies_up()`.
+    /// The C function is `round_jiffies_up()`; may be called from any context.
     #[inline]
     pub fn round_up(self) -> Self {
         // SAFETY: It takes any number, and reads no more than `jiffies` and this CPU's number.
@@ -84,6 +100,35 @@ impl Jiffies {
             return JiffiesDelta::ZERO;
         }
         JiffiesDelta::saturating(self.0.wrapping_sub(earlier.0))
+    }
+
+    /// The first of the points in time that follow this one at intervals of `period` which is not
+    /// past at `now`, and how many of them were. A period of no time is taken for one tick.
+    ///
+    /// For `hrtimer`s, C has `hrtimer_forward()`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ktimer::prelude::*;
+    /// # use kernel::prelude::*;
+    /// let due = Jiffies::from_raw(100);
+    /// let period = JiffiesDelta::from_ticks(10)?;
+    /// assert!(due.forward(Jiffies::from_raw(101), period) == (Jiffies::from_raw(110), 0));
+    /// assert!(due.forward(Jiffies::from_raw(131), period) == (Jiffies::from_raw(140), 3));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[inline]
+    pub const fn forward(self, now: Self, period: JiffiesDelta) -> (Self, c_ulong) {
+        let period = if period.0 == 0 { 1 } else { period.0 };
+        let next = self.0.wrapping_add(period);
+        let missed = if now.is_after(Self(next)) {
+            now.0.wrapping_sub(next).div_ceil(period)
+        } else {
+            0
+        };
+        // The product is less than the time that has passed and another period.
+        (Self(next.wrapping_add(missed * period)), missed)
     }
 }
 
@@ -145,6 +190,48 @@ impl JiffiesDelta {
     #[inline]
     pub fn from_millis(ms: u32) -> Self {
         Self::saturating(kernel::time::msecs_to_jiffies(ms))
+    }
+
+    /// The span from now to a whole second, about this long: for timers that need not be exact, so
+    /// that they expire together and wake the CPU once. It may come out shorter; see
+    /// [`Jiffies::round`].
+    ///
+    /// The C function is `round_jiffies_relative()`; may be called from any context.
+    #[inline]
+    pub fn round(self) -> Self {
+        // SAFETY: It takes any number, and reads no more than `jiffies` and this CPU's number.
+        Self::saturating(unsafe { kernel::bindings::round_jiffies_relative(self.0) })
+    }
+
+    /// The same as [`round`](Self::round), but never shorter than this span.
+    ///
+    /// The C function is `round_jiffies_up_relative()`; may be called from any context.
+    #[inline]
+    pub fn round_up(self) -> Self {
+        // SAFETY: It takes any number, and reads no more than `jiffies` and this CPU's number.
+        Self::saturating(unsafe { kernel::bindings::round_jiffies_up_relative(self.0) })
+    }
+
+    /// The same as [`round`](Self::round), with the offset of the CPU that the timer is going to
+    /// expire on.
+    ///
+    /// The C function is `__round_jiffies_relative()`; may be called from any context.
+    #[inline]
+    pub fn round_on(self, cpu: CpuId) -> Self {
+        // SAFETY: It takes any numbers, and reads no more than `jiffies`.
+        Self::saturating(unsafe { kernel::bindings::__round_jiffies_relative(self.0, cpu.into()) })
+    }
+
+    /// The same as [`round_up`](Self::round_up), with the offset of the CPU that the timer is going
+    /// to expire on.
+    ///
+    /// The C function is `__round_jiffies_up_relative()`; may be called from any context.
+    #[inline]
+    pub fn round_up_on(self, cpu: CpuId) -> Self {
+        // SAFETY: It takes any numbers, and reads no more than `jiffies`.
+        Self::saturating(unsafe {
+            kernel::bindings::__round_jiffies_up_relative(self.0, cpu.into())
+        })
     }
 
     /// The number of ticks.

@@ -12,6 +12,7 @@
 //!
 //! Every module of this repository compiles against this crate and links its one object.
 
+mod compat;
 pub mod context;
 pub mod jiffies;
 pub mod module_param;

@@ -128,13 +128,14 @@ unsafe impl Sync for KernelParam {}
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
+/// # use ktimer::prelude::*;
 /// module_param! {
 ///     /// How long to wait.
 ///     static DELAY: delay_ms = 5000, 1..=86_400_000, "milliseconds to wait (default 5000)";
 /// }
 ///
-/// let delay = JiffiesDelta::from_millis(DELAY.value() as u32);
+/// assert_eq!(DELAY.value(), 5000);
 /// ```
 #[macro_export]
 macro_rules! module_param {

@@ -14,6 +14,10 @@ use crate::{
     bindings,
     context::BhDisabled, //
 };
+use core::ops::{
+    Deref,
+    DerefMut, //
+};
 use kernel::{
     prelude::*,
     sync::{
@@ -49,7 +53,9 @@ macro_rules! new_spinlock_bh {
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
+/// # use kernel::prelude::*;
+/// # use ktimer::prelude::*;
 /// #[pin_data]
 /// struct Blinker {
 ///     #[pin]
@@ -62,9 +68,14 @@ macro_rules! new_spinlock_bh {
 ///     }
 /// }
 ///
-/// fn times(blinker: &Timer<Blinker>) -> u32 {
-///     *blinker.times.lock()
-/// }
+/// let blinker = KBox::pin_init(
+///     Timer::new(pin_init!(Blinker {
+///         times <- new_spinlock_bh!(0),
+///     })),
+///     GFP_KERNEL,
+/// )?;
+/// assert_eq!(*blinker.times.lock(), 0);
+/// # Ok::<(), Error>(())
 /// ```
 pub type SpinLockBh<T> = Lock<T, SpinLockBhBackend>;
 
@@ -126,12 +137,35 @@ pub trait SpinLockBhExt<T: ?Sized> {
     /// callback.
     ///
     /// The C function is `spin_lock()`.
-    fn lock_with<'a>(&'a self, bh: &'a BhDisabled) -> SpinLockGuard<'a, T>;
+    fn lock_with<'a>(&'a self, bh: &'a BhDisabled) -> NoWaitGuard<'a, T>;
+}
+
+/// A guard of a lock that was taken where the holder must not sleep.
+///
+/// It gives access to what the lock protects, and unlocks when it is dropped; but, unlike any other
+/// [`Guard`], it can't be handed to [`CondVar::wait`](kernel::sync::CondVar::wait).
+#[must_use = "the lock unlocks immediately when the guard is unused"]
+pub struct NoWaitGuard<'a, T: ?Sized>(SpinLockGuard<'a, T>);
+
+impl<T: ?Sized> Deref for NoWaitGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: ?Sized + Unpin> DerefMut for NoWaitGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
 }
 
 impl<T: ?Sized> SpinLockBhExt<T> for SpinLockBh<T> {
     #[inline]
-    fn lock_with<'a>(&'a self, _bh: &'a BhDisabled) -> SpinLockGuard<'a, T> {
+    fn lock_with<'a>(&'a self, _bh: &'a BhDisabled) -> NoWaitGuard<'a, T> {
         let lock: *const Self = self;
         // SAFETY: Both are `Lock`, which is `repr(C)`, with the same `T` and the same
         // `Backend::State`, so they have one layout; and both backends initialise the state with
@@ -139,6 +173,6 @@ impl<T: ?Sized> SpinLockBhExt<T> for SpinLockBh<T> {
         // holders; what it leaves out, disabling bottom halves, `_bh` proves to be done for longer
         // than the reference, and any guard got through it, lives.
         let lock: &'a SpinLock<T> = unsafe { &*(lock as *const SpinLock<T>) };
-        lock.lock()
+        NoWaitGuard(lock.lock())
     }
 }

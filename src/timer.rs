@@ -50,18 +50,92 @@
 //! - `T: 'static`, so what the state points to outlives even a timer that is leaked while armed.
 //! - What the callback may do only while it runs, it does by way of its [`TimerContext`], which
 //!   can't leave it.
+//! - `add_timer_on()`, `add_timer_local()` and `add_timer_global()` change the timer's flags
+//!   without a lock, so nothing else may be done to the timer meanwhile. Their counterparts ask for
+//!   `Pin<&mut Timer>`, and refuse a timer that is pending or running.
 //!
-//! What this does not cover is the callback's code: a module that leaks a timer while it is armed
-//! (`core::mem::forget()`) must not be unloaded before the timer has expired for the last time.
-//! That is so for all that the kernel crate registers; keep timers where they are dropped.
+//! # Hard cases
+//!
+//! - **Dropped while the callback runs on another CPU**: the destructor waits for the callback.
+//! - **Dropped in its own callback**, as the last `Arc` to it may be: the destructor waits for the
+//!   callback, which waits for the destructor: that CPU is stuck for ever. This is a bug of the
+//!   caller's. Memory stays safe, and lockdep reports it (`possible recursive locking detected`).
+//!   A callback that may hold the last reference must have it dropped elsewhere, for example by
+//!   [`Queue::try_spawn`](kernel::workqueue::Queue::try_spawn).
+//! - **Dropped, or cancelled synchronously, while holding a lock that the callback takes**:
+//!   likewise; lockdep reports it (`possible circular locking dependency detected`).
+//! - **Armed after it was shut down**: nothing happens; the result [tells](Armed::is_shut_down).
+//! - **Armed and cancelled on two CPUs at once**: one comes after the other. A timer that must stay
+//!   inactive has to be shut down.
+//! - **Leaked while armed** (`core::mem::forget()`): its memory and its state stay valid, and it
+//!   expires. But its callback is the module's code, which goes when the module is unloaded: then
+//!   the kernel calls what is not there any more. This is so for all that the kernel crate
+//!   registers, and no type can prevent it. Keep timers where they are dropped; a module that has
+//!   leaked one must not be unloaded before it has expired for the last time.
+//! - **`jiffies` wraps around**: points in time are compared as `time_after()` does.
+//! - **PREEMPT_RT**: the callback runs in a thread, with bottom halves disabled, and may be
+//!   preempted. Waiting for it sleeps, so [`cancel_sync`](Timer::cancel_sync),
+//!   [`shutdown_sync`](Timer::shutdown_sync) and dropping must not happen in atomic context there,
+//!   but for [`IrqSafe`] timers. Spinlocks sleep too, so an [`IrqSafe`] callback must take none.
+//!
+//! # Where the C functions are
+//!
+//! | C | here |
+//! |---|---|
+//! | `struct timer_list` | [`Timer<T>`], together with what it is embedded in |
+//! | `timer_setup()`, `timer_init_key()` | [`Timer::new`], [`Timer::with_flags`] |
+//! | `timer_setup_on_stack()`, `timer_destroy_on_stack()` | the same; it finds out |
+//! | `DEFINE_TIMER()` | [`GlobalTimer`] |
+//! | `TIMER_DEFERRABLE`, `TIMER_PINNED` | [`Flags`] |
+//! | `TIMER_IRQSAFE` | [`IrqSafe`] |
+//! | the callback, `timer_container_of()` | [`TimerCallback::run`], its `&self` |
+//! | `add_timer()` | [`Timer::add`] |
+//! | `add_timer_on()` | [`Timer::add_on`] |
+//! | `add_timer_local()`, `add_timer_global()` | [`Timer::add_local`], [`Timer::add_global`] |
+//! | `mod_timer()` | [`Timer::arm`]; from the callback [`TimerContext::arm`] |
+//! | `mod_timer_pending()` | [`Timer::arm_if_pending`] |
+//! | `timer_reduce()` | [`Timer::reduce`] |
+//! | `timer_pending()` | [`Timer::is_pending`] |
+//! | `timer_delete()` | [`Timer::cancel`]; from the callback [`TimerContext::cancel`] |
+//! | `timer_delete_sync()` | [`Timer::cancel_sync`] |
+//! | `timer_delete_sync_try()` | [`Timer::try_cancel_sync`] |
+//! | `timer_shutdown()` | [`Timer::shutdown`]; from the callback [`TimerContext::shutdown`] |
+//! | `timer_shutdown_sync()` | dropping it; [`Timer::shutdown_sync`] |
+//! | `round_jiffies()` and its kin | [`jiffies`](crate::jiffies) |
+//!
+//! Names that older code and books use, for what has other names today:
+//!
+//! | once | today | here |
+//! |---|---|---|
+//! | `init_timer()`, `setup_timer()` | `timer_setup()` | [`Timer::new`] |
+//! | `TIMER_INITIALIZER()` | `DEFINE_TIMER()` | [`GlobalTimer`] |
+//! | `timer->data`, `from_timer()` | `timer_container_of()` | [`TimerCallback::run`], its `&self` |
+//! | `del_timer()` | `timer_delete()` | [`Timer::cancel`] |
+//! | `del_timer_sync()` | `timer_delete_sync()` | [`Timer::cancel_sync`] |
+//! | `try_to_del_timer_sync()` | `timer_delete_sync_try()` | [`Timer::try_cancel_sync`] |
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
+mod global;
+
+pub use global::{
+    GlobalTimer,
+    GlobalTimerGuard, //
+};
+
 use crate::{
-    context::BhDisabled,
-    jiffies::Jiffies, //
+    bindings::ktimer_cpu_online,
+    context::{
+        BhDisabled,
+        LocalInterruptDisabled, //
+    },
+    jiffies::{
+        Jiffies,
+        JiffiesDelta, //
+    },
 };
 use core::{
+    marker::PhantomData,
     ops::{
         BitOr,
         Deref, //
@@ -71,8 +145,12 @@ use core::{
 };
 use kernel::{
     bindings,
+    cpu::CpuId,
     prelude::*,
-    types::Opaque, //
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
 };
 
 /// How a timer is to be treated by the timer core: C's `TIMER_*` flags, joined by `|`.
@@ -88,9 +166,6 @@ impl Flags {
 
     /// It expires on the CPU that armed it: C's `TIMER_PINNED`.
     pub const PINNED: Self = Self(bindings::TIMER_PINNED);
-
-    /// Its callback runs with interrupts disabled: C's `TIMER_IRQSAFE`.
-    pub const IRQSAFE: Self = Self(bindings::TIMER_IRQSAFE);
 }
 
 impl BitOr for Flags {
@@ -150,8 +225,66 @@ impl Armed<'_> {
     }
 }
 
+/// How the callback of a timer is called: [`Softirq`] or [`IrqSafe`].
+pub trait CallbackMode: private::Sealed + 'static {
+    /// What the callback's [`TimerContext`] stands for.
+    type Token: 'static;
+
+    /// What the timer core needs to know of it.
+    #[doc(hidden)]
+    const FLAGS: Flags;
+
+    /// # Safety
+    ///
+    /// A callback that is called this way must be running on this CPU, for all of `'a`.
+    #[doc(hidden)]
+    unsafe fn token<'a>() -> &'a Self::Token;
+}
+
+/// The callback is called in softirq context, with interrupts enabled. This is what
+/// [`TimerCallback`] and [`Timer`] mean unless they say otherwise.
+pub enum Softirq {}
+
+/// The callback is called in softirq context, with interrupts disabled: C's `TIMER_IRQSAFE`.
+///
+/// Such a timer may be waited for, and so dropped, with interrupts disabled and in a hard
+/// interrupt. It is a special case for the core of the kernel; drivers want [`Softirq`].
+pub enum IrqSafe {}
+
+impl CallbackMode for Softirq {
+    type Token = BhDisabled;
+
+    const FLAGS: Flags = Flags::NONE;
+
+    #[inline]
+    unsafe fn token<'a>() -> &'a BhDisabled {
+        // SAFETY: The timer core runs expired timers in softirq context (on PREEMPT_RT: in a thread
+        // that has disabled bottom halves), and does so for all of `'a`.
+        unsafe { BhDisabled::assume_disabled() }
+    }
+}
+
+impl CallbackMode for IrqSafe {
+    type Token = LocalInterruptDisabled;
+
+    const FLAGS: Flags = Flags(bindings::TIMER_IRQSAFE);
+
+    #[inline]
+    unsafe fn token<'a>() -> &'a LocalInterruptDisabled {
+        // SAFETY: The timer core keeps interrupts disabled while it calls the callback of a timer
+        // with `TIMER_IRQSAFE`, for all of `'a`.
+        unsafe { LocalInterruptDisabled::assume_disabled() }
+    }
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for super::Softirq {}
+    impl Sealed for super::IrqSafe {}
+}
+
 /// The state of a timer, and what is done when the timer expires.
-pub trait TimerCallback: Sync + Sized + 'static {
+pub trait TimerCallback<C: CallbackMode = Softirq>: Sync + Sized + 'static {
     /// Runs each time that the timer expires.
     ///
     /// It runs in softirq context, so it must not sleep: no allocation with `GFP_KERNEL`, no mutex,
@@ -159,23 +292,24 @@ pub trait TimerCallback: Sync + Sized + 'static {
     /// PREEMPT_RT it runs in a thread, with bottom halves disabled.
     ///
     /// C's counterpart is the `function` of a `struct timer_list`.
-    fn run(&self, context: TimerContext<'_, Self>);
+    fn run(&self, context: TimerContext<'_, Self, C>);
 }
 
 /// A kernel timer and the state that its callback works on.
 ///
-/// It is made in place, by [`new`](Self::new), in whatever place is pinned: a [`KBox`], an
-/// [`Arc`](kernel::sync::Arc), the stack, a field of a pinned struct, the module's own struct.
-/// Dereferencing it gives the state. Dropping it shuts it down.
+/// It is made in place, by [`new`](Self::new), in whatever place is pinned. Dereferencing it gives
+/// the state. Dropping it shuts it down.
 ///
 /// # Dropping
 ///
 /// The destructor calls `timer_shutdown_sync()`, which waits for a running callback. So a timer
 /// must not be dropped
 ///
-/// - in its own callback, nor in a hard interrupt: it would wait for ever;
+/// - in its own callback, nor (unless it is [`IrqSafe`]) in a hard interrupt: it would wait for
+///   ever;
 /// - while a lock is held that its callback takes: likewise; lockdep reports it;
-/// - in atomic context on PREEMPT_RT, where the callback is a thread to be waited for.
+/// - in atomic context on PREEMPT_RT, where the callback is a thread to be waited for, unless it is
+///   [`IrqSafe`].
 ///
 /// # Invariants
 ///
@@ -184,29 +318,81 @@ pub trait TimerCallback: Sync + Sized + 'static {
 ///
 /// # Examples
 ///
-/// ```ignore
+/// State, and a callback that counts and comes back after a second:
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use ktimer::prelude::*;
+/// use kernel::sync::atomic::{Atomic, Relaxed};
+///
 /// struct Beat {
 ///     count: Atomic<u32>,
 /// }
 ///
 /// impl TimerCallback for Beat {
 ///     fn run(&self, context: TimerContext<'_, Self>) {
-///         self.count.fetch_add(1, Relaxed);
-///         context.arm(Jiffies::now() + JiffiesDelta::SECOND);
+///         let missed = context.forward(JiffiesDelta::SECOND);
+///         self.count.fetch_add(1 + missed as u32, Relaxed);
 ///     }
 /// }
 ///
+/// // In a `KBox`.
 /// let beat = KBox::pin_init(Timer::new(Beat { count: Atomic::new(0) }), GFP_KERNEL)?;
 /// beat.arm(Jiffies::now() + JiffiesDelta::SECOND);
 /// pr_info!("{} beats so far\n", beat.count.load(Relaxed));
+/// assert!(beat.is_pending());
+/// drop(beat);
+///
+/// // Shared by way of an `Arc`.
+/// # use kernel::sync::Arc;
+/// let beat = Arc::pin_init(Timer::new(Beat { count: Atomic::new(0) }), GFP_KERNEL)?;
+/// let other = beat.clone();
+/// other.arm(Jiffies::now() + JiffiesDelta::SECOND);
+/// assert!(beat.is_pending());
+///
+/// // On the stack.
+/// # use pin_init::stack_pin_init;
+/// stack_pin_init!(let beat = Timer::new(Beat { count: Atomic::new(0) }));
+/// beat.arm(Jiffies::now() + JiffiesDelta::SECOND);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// As a field of a struct; this one may be a module's own, which
+/// [`InPlaceModule`](kernel::InPlaceModule) makes in place, so that the timer needs no allocation:
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use ktimer::prelude::*;
+/// # struct Beat;
+/// # impl TimerCallback for Beat {
+/// #     fn run(&self, _context: TimerContext<'_, Self>) {}
+/// # }
+/// #[pin_data]
+/// struct Heart {
+///     #[pin]
+///     beat: Timer<Beat>,
+/// }
+///
+/// impl kernel::InPlaceModule for Heart {
+///     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+///         try_pin_init!(Self {
+///             beat <- Timer::new(Beat),
+///         }? Error)
+///         .pin_chain(|heart| {
+///             heart.as_ref().get_ref().beat.arm(Jiffies::now());
+///             Ok(())
+///         })
+///     }
+/// }
 /// ```
 #[pin_data(PinnedDrop)]
 #[repr(C)]
-pub struct Timer<T> {
+pub struct Timer<T, C = Softirq> {
     #[pin]
     timer: Opaque<bindings::timer_list>,
     #[pin]
     state: T,
+    _mode: PhantomData<C>,
 }
 
 // The state costs its own size, and nothing else.
@@ -215,10 +401,10 @@ const _: () =
 
 // SAFETY: The timer core serialises all operations on a `timer_list`, from whatever thread, and
 // none of them is tied to the thread that made it. The state goes where the timer goes.
-unsafe impl<T: Send> Send for Timer<T> {}
+unsafe impl<T: Send, C> Send for Timer<T, C> {}
 
 // SAFETY: As above, and all that a shared reference gives of the state is `&T`.
-unsafe impl<T: Sync> Sync for Timer<T> {}
+unsafe impl<T: Sync, C> Sync for Timer<T, C> {}
 
 /// Whether a timer is on the stack of the current task, which debugobjects wants to be told.
 #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
@@ -231,7 +417,7 @@ fn is_on_stack(timer: *const bindings::timer_list) -> bool {
 #[cfg(CONFIG_LOCKDEP)]
 static LOCK_CLASS_NAME: &CStr = c"Timer";
 
-impl<T: TimerCallback> Timer<T> {
+impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     /// An initialiser of a timer that is not pending, with the given state.
     ///
     /// Each place in the source that calls this has a lock class of its own, so lockdep reports it
@@ -256,12 +442,13 @@ impl<T: TimerCallback> Timer<T> {
             //
             // SAFETY: `slot` is valid for writes while the closure runs.
             timer <- Opaque::ffi_init(move |slot| unsafe { Self::init_raw(slot, flags, caller) }),
+            _mode: PhantomData,
         })
     }
 
     /// # Safety
     ///
-    /// `slot` must be valid for writes, and be the `timer` of a `Timer<T>`.
+    /// `slot` must be valid for writes, and be the `timer` of a `Timer<T, C>`.
     #[inline]
     unsafe fn init_raw(
         slot: *mut bindings::timer_list,
@@ -292,6 +479,7 @@ impl<T: TimerCallback> Timer<T> {
         };
         #[cfg(not(CONFIG_DEBUG_OBJECTS_TIMERS))]
         let init = bindings::timer_init_key;
+        let flags = flags | C::FLAGS;
         // SAFETY: `slot` is valid for writes by the requirement of this function. The name and the
         // key, where they are used, are statics.
         unsafe { init(slot, Some(Self::expired), flags.0, name, key) };
@@ -301,20 +489,19 @@ impl<T: TimerCallback> Timer<T> {
     ///
     /// # Safety
     ///
-    /// `timer` must be the `timer` of a live `Timer<T>`, and bottom halves must be disabled.
+    /// `timer` must be the `timer` of a live `Timer<T, C>`, and this be the timer core's call of
+    /// the function that it was set up with.
     unsafe extern "C" fn expired(timer: *mut bindings::timer_list) {
         // SAFETY: The timer core passes the `timer_list` that this function was set up with, which
-        // is the first field of a `repr(C)` `Timer<T>`. That one is alive, and pinned: its
+        // is the first field of a `repr(C)` `Timer<T, C>`. That one is alive, and pinned: its
         // destructor waits for this function to return before anything of it goes. Nobody has an
         // exclusive reference to it, but for the destructor, which only waits.
         let timer = unsafe { &*timer.cast::<Self>() };
-        let context = TimerContext {
+        // INVARIANT: This is the callback, and the context can't outlive this call.
+        timer.state.run(TimerContext {
             timer,
-            // SAFETY: The timer core runs expired timers in softirq context (on PREEMPT_RT: in a
-            // thread that has disabled bottom halves), and the context can't outlive this call.
-            bh: unsafe { BhDisabled::assume() },
-        };
-        timer.state.run(context);
+            _not_send: NotThreadSafe,
+        });
     }
 
     /// Makes the timer pending, to expire at the first tick after `expires`; moves the expiry of a
@@ -334,6 +521,99 @@ impl<T: TimerCallback> Timer<T> {
             // SAFETY: By the type invariant the timer is initialised.
             found: unsafe { bindings::mod_timer(self.timer.get(), expires.as_raw()) },
         }
+    }
+
+    /// Arms a timer that is not pending. Gives `EBUSY`, and leaves the timer alone, if it is.
+    ///
+    /// Of two CPUs that do this at once, the second may move the expiry that the first has set, as
+    /// in C; then the result tells that the timer [was pending](Armed::was_pending). May be called
+    /// from any context.
+    ///
+    /// The C function is `add_timer()`, but for its warning.
+    #[inline]
+    pub fn add(&self, expires: Jiffies) -> Result<Armed<'_>> {
+        if self.is_pending() {
+            return Err(EBUSY);
+        }
+        Ok(self.arm(expires))
+    }
+
+    /// Arms a timer that is neither pending nor running, to expire on the given CPU; from now on it
+    /// is [pinned](Flags::PINNED).
+    ///
+    /// Gives `EBUSY`, and leaves the timer alone, if it is pending or running; gives `ENXIO` if the
+    /// CPU is not online. A CPU that goes offline hands its timers over to another, but one that is
+    /// armed for it after that waits until it comes back. May be called from any context.
+    ///
+    /// The C function is `add_timer_on()`.
+    pub fn add_on(self: Pin<&mut Self>, cpu: CpuId, expires: Jiffies) -> Result<Armed<'_>> {
+        // SAFETY: It only looks at whether the CPU, whose number is in range, is online.
+        if !unsafe { ktimer_cpu_online(cpu.as_u32()) } {
+            return Err(ENXIO);
+        }
+        // SAFETY: The CPU is, or just was, online, so it has a timer wheel.
+        self.add_idle(expires, |timer| unsafe {
+            bindings::add_timer_on(timer, cpu.into())
+        })
+    }
+
+    /// Arms a timer that is neither pending nor running, to expire on this CPU; from now on it is
+    /// [pinned](Flags::PINNED) to those that arm it.
+    ///
+    /// Gives `EBUSY`, and leaves the timer alone, if it is pending or running. May be called from
+    /// any context.
+    ///
+    /// The C function is `add_timer_local()`.
+    pub fn add_local(self: Pin<&mut Self>, expires: Jiffies) -> Result<Armed<'_>> {
+        // SAFETY: By the contract of `add_idle`.
+        self.add_idle(expires, |timer| unsafe { bindings::add_timer_local(timer) })
+    }
+
+    /// Arms a timer that is neither pending nor running, to expire on any CPU; from now on it is
+    /// not [pinned](Flags::PINNED) any more.
+    ///
+    /// Gives `EBUSY`, and leaves the timer alone, if it is pending or running. May be called from
+    /// any context.
+    ///
+    /// The C function is `add_timer_global()`.
+    pub fn add_global(self: Pin<&mut Self>, expires: Jiffies) -> Result<Armed<'_>> {
+        // SAFETY: By the contract of `add_idle`.
+        self.add_idle(expires, |timer| unsafe {
+            bindings::add_timer_global(timer)
+        })
+    }
+
+    /// Hands a timer that nobody else uses, with its expiry set, to a function that changes its
+    /// flags without a lock: the timer is initialised, neither pending nor running, and stays so.
+    fn add_idle(
+        self: Pin<&mut Self>,
+        expires: Jiffies,
+        add: impl FnOnce(*mut bindings::timer_list),
+    ) -> Result<Armed<'_>> {
+        // Nobody else has a reference to the timer but its callback, if that is running.
+        let this = self.into_ref().get_ref();
+        if this.is_pending() {
+            return Err(EBUSY);
+        }
+        let timer = this.timer.get();
+        match this.try_cancel_sync() {
+            TimerState::Inactive => (),
+            TimerState::Running => return Err(EBUSY),
+            TimerState::Pending => {
+                // Its callback had been running, and armed it in between.
+                //
+                // SAFETY: The timer is initialised, and idle now, so `expires` is nobody else's.
+                this.arm(Jiffies::from_raw(unsafe { (*timer).expires }));
+                return Err(EBUSY);
+            }
+        }
+        // SAFETY: As above; nobody can have armed it since.
+        unsafe { (*timer).expires = expires.as_raw() };
+        add(timer);
+        Ok(Armed {
+            timer: &this.timer,
+            found: 0,
+        })
     }
 
     /// Moves the expiry of a pending timer; leaves one that is not pending alone.
@@ -437,7 +717,7 @@ impl<T: TimerCallback> Timer<T> {
     }
 }
 
-impl<T> Deref for Timer<T> {
+impl<T, C> Deref for Timer<T, C> {
     type Target = T;
 
     #[inline]
@@ -447,7 +727,7 @@ impl<T> Deref for Timer<T> {
 }
 
 #[pinned_drop]
-impl<T> PinnedDrop for Timer<T> {
+impl<T, C> PinnedDrop for Timer<T, C> {
     #[inline]
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant the timer is initialised. When this returns, the timer core
@@ -467,19 +747,24 @@ impl<T> PinnedDrop for Timer<T> {
 ///
 /// It stands for [`BhDisabled`], so that the callback can take a
 /// [`SpinLockBh`](crate::sync::SpinLockBh) at the price of a plain spinlock:
-/// `lock.lock_with(&context)`.
-pub struct TimerContext<'a, T> {
-    timer: &'a Timer<T>,
-    bh: BhDisabled,
+/// `lock.lock_with(&context)`. That of an [`IrqSafe`] timer stands for
+/// [`LocalInterruptDisabled`].
+///
+/// A callback comes back in one of three ways:
+///
+/// - [`forward`](Self::forward): a period after it was due, so that it does not drift;
+/// - [`arm`](Self::arm): at any other time, say `Jiffies::now()` and a delay;
+/// - not at all, if it does neither.
+///
+/// # Invariants
+///
+/// The callback of `timer` is running on this CPU, and does so as long as this exists.
+pub struct TimerContext<'a, T, C = Softirq> {
+    timer: &'a Timer<T, C>,
+    _not_send: NotThreadSafe,
 }
 
-impl<T: TimerCallback> TimerContext<'_, T> {
-    /// Arms the timer again. See [`Timer::arm`].
-    #[inline]
-    pub fn arm(&self, expires: Jiffies) -> Armed<'_> {
-        self.timer.arm(expires)
-    }
-
+impl<T: TimerCallback<C>, C: CallbackMode> TimerContext<'_, T, C> {
     /// The jiffy that the timer was armed for and has now expired.
     ///
     /// If somebody armed it again meanwhile, it is the one that it is armed for now.
@@ -490,13 +775,46 @@ impl<T: TimerCallback> TimerContext<'_, T> {
         // while the timer is pending, and another CPU may be arming it: hence a volatile read.
         Jiffies::from_raw(unsafe { (&raw const (*timer).expires).read_volatile() })
     }
+
+    /// Arms the timer again, for `period` after it [was due](Self::expires). If that has passed, it
+    /// is skipped, and the next one taken that has not; returns how many were skipped.
+    ///
+    /// However late the callback is each time, it comes, or is told that it missed its turn, once
+    /// for each period. See also [`Jiffies::forward`].
+    ///
+    /// C has it for `hrtimer`s only, as `hrtimer_forward_now()`.
+    #[inline]
+    pub fn forward(&self, period: JiffiesDelta) -> c_ulong {
+        let (expires, missed) = self.expires().forward(Jiffies::now(), period);
+        self.arm(expires);
+        missed
+    }
+
+    /// Arms the timer again. See [`Timer::arm`].
+    #[inline]
+    pub fn arm(&self, expires: Jiffies) -> Armed<'_> {
+        self.timer.arm(expires)
+    }
+
+    /// Makes the timer inactive, if it was armed again. See [`Timer::cancel`].
+    #[inline]
+    pub fn cancel(&self) -> TimerState {
+        self.timer.cancel()
+    }
+
+    /// Has the timer refuse all arming from now on. See [`Timer::shutdown`].
+    #[inline]
+    pub fn shutdown(&self) -> TimerState {
+        self.timer.shutdown()
+    }
 }
 
-impl<T> Deref for TimerContext<'_, T> {
-    type Target = BhDisabled;
+impl<T, C: CallbackMode> Deref for TimerContext<'_, T, C> {
+    type Target = C::Token;
 
     #[inline]
-    fn deref(&self) -> &BhDisabled {
-        &self.bh
+    fn deref(&self) -> &C::Token {
+        // SAFETY: By the type invariant the callback is running on this CPU while `self` exists.
+        unsafe { C::token() }
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A lock taken by way of the context is released in the callback.
 
-use kernel::sync::SpinLockGuard;
 use ktimer::prelude::*;
+use ktimer::sync::NoWaitGuard;
 
 struct State;
 
@@ -13,7 +13,7 @@ impl TimerCallback for State {
 pub fn take<'a>(
     lock: &'a SpinLockBh<u32>,
     context: TimerContext<'a, State>,
-) -> SpinLockGuard<'a, u32> {
+) -> NoWaitGuard<'a, u32> {
     lock.lock_with(&context)
     //~^ E0515
 }

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A timer in a static can't be armed before there is a guard to shut it down.
+
+use ktimer::{
+    prelude::*,
+    timer::GlobalTimer, //
+};
+
+struct State;
+
+impl TimerCallback for State {
+    fn run(&self, _context: TimerContext<'_, Self>) {}
+}
+
+static TIMER: GlobalTimer<State> = GlobalTimer::new();
+
+pub fn arm() {
+    TIMER.arm(Jiffies::now());
+    //~^ E0599
+}
