@@ -7,7 +7,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # Everything but the plain build of modules happens in the tool root, which has what it needs.
 in-root := scripts/in-root
 
-.PHONY: modules clean run shell test check fmt clippy shellcheck help
+.PHONY: modules clean run shell test check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -17,7 +17,8 @@ clean: ## remove what was built in this folder; the cache stays ('scripts/in-roo
 	rm -rf build
 	find . -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \
-		-o -name modules.order -o -name Module.symvers -o -name bindings_generated.rs \) \
+		-o -name modules.order -o -name Module.symvers -o -name bindings_generated.rs \
+		-o -name ktimer_doctests.rs \) \
 		-exec rm -f {} +
 
 run: ## boot a stock Debian kernel in a VM, load jitimer.ko there, read /proc/jitimer
@@ -29,7 +30,10 @@ shell: ## a prompt in that VM, with jitimer.ko at hand
 test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's -k)
 	@$(in-root) scripts/test.py $(if $(T),-k '$(T)')
 
-check: fmt clippy shellcheck ## all that looks at the sources only
+check: fmt clippy doc shellcheck ## all that looks at the sources only
+
+doc: ## the library's documentation, by rustdoc; prints where it is
+	@$(in-root) scripts/lint.py doc
 
 fmt: ## is the Rust formatted as the kernel's is?
 	@$(in-root) scripts/lint.py fmt

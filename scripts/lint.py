@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Looks at the sources: are they formatted as the kernel's are, and do the linters say nothing?"""
+"""Looks at the sources: are they formatted as the kernel's are, do the linters say nothing, and is
+the documentation sound?"""
 
 import argparse
+import re
 import subprocess
 
 import build
-from cache import PROJECT, run_main
+from cache import PROJECT, Failure, run_main, say
 import kernels
 
 
 def rust_files():
     """The project's Rust, without what bindgen made of it."""
     return [path for top in ("src", "samples", "tests") for path in (PROJECT / top).rglob("*.rs")
-            if path.name != "bindings_generated.rs"]
+            if path.name not in ("bindings_generated.rs", "ktimer_doctests.rs")]
 
 
 def fmt():
@@ -33,6 +35,22 @@ def clippy():
     return 0
 
 
+def doc():
+    """rustdoc, without warnings; its links into the kernel's source lead there."""
+    kernel = kernels.find()
+    folder = build.stock(kernel, "KTIMER_DOC=y") / "doc"
+    source = kernels.fetch_source(kernel)
+    for page in folder.rglob("*.html"):
+        text = page.read_text()
+        for path in re.findall(r'href="srctree/([^"#]+)', text):
+            if not (source / path).exists():
+                raise Failure(f"{page}: a link to '{path}', which {source.name} does not have")
+        page.write_text(text.replace(
+            'href="srctree/', f'href="https://elixir.bootlin.com/linux/v{kernel.series}/source/'))
+    say(f"the documentation: {folder / 'ktimer/index.html'}")
+    return 0
+
+
 def shellcheck():
     """shellcheck on each shell script."""
     scripts = [path for top in ("scripts", ".ci") for path in (PROJECT / top).iterdir()
@@ -42,7 +60,7 @@ def shellcheck():
 
 def main():
     """The command."""
-    checks = {check.__name__: check for check in (fmt, clippy, shellcheck)}
+    checks = {check.__name__: check for check in (fmt, clippy, doc, shellcheck)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("check", choices=checks)
     options = parser.parse_args()

@@ -8,7 +8,7 @@
 //! - [`sync`]: a spinlock for state that a timer's callback and a process share.
 //! - [`context`]: where the code that asks is running.
 //! - [`proc_fs`]: files under `/proc`, read by way of `seq_file`.
-//! - [`module_param`]: module parameters that know their range.
+//! - [`mod@module_param`]: module parameters that know their range.
 //!
 //! Every module of this repository compiles against this crate and links its one object.
 

@@ -3,7 +3,7 @@
 //! A spinlock for state that is shared between processes and softirqs.
 //!
 //! A timer's callback runs in softirq context, on whatever CPU, at any time that bottom halves are
-//! enabled. A process that takes a plain [`SpinLock`](kernel::sync::SpinLock) and is interrupted
+//! enabled. A process that takes a plain [`SpinLock`] and is interrupted
 //! by a callback that takes the same lock leaves the callback spinning for ever. [`SpinLockBh`]
 //! keeps bottom halves off while a process holds it; that is all it takes, and cheaper than
 //! interrupts off.

@@ -313,7 +313,7 @@ pub trait TimerCallback<C: CallbackMode = Softirq>: Sync + Sized + 'static {
 ///
 /// # Invariants
 ///
-/// `timer` was initialised by `timer_init_key()` with [`Self::expired`] as its function, and
+/// `timer` was initialised by `timer_init_key()` with `Self::expired` as its function, and
 /// has not moved since.
 ///
 /// # Examples

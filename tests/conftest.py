@@ -44,7 +44,7 @@ class Machines:
         """A machine that is not running yet."""
         kernel = self.request.getfixturevalue("kernel")
         modules = self.request.getfixturevalue(f"{name}_modules")
-        files = sorted(modules.glob("*.ko"))
+        files = options.pop("files", sorted(modules.glob("*.ko")))
         if name == "stock":
             return Vm(kernel.image, files, **options)
         image = debug_kernel.make(kernel) / debug_kernel.IMAGE

@@ -399,13 +399,13 @@ mod timer {
 
     impl CpuWitness {
         fn new() -> Result<Pin<KBox<Timer<Self>>>> {
-            Ok(KBox::pin_init(
+            KBox::pin_init(
                 Timer::new(pin_init!(CpuWitness {
                     cpu: Atomic::new(u32::MAX),
                     expired <- Completion::new(),
                 })),
                 GFP_KERNEL,
-            )?)
+            )
         }
     }
 
@@ -691,7 +691,7 @@ mod races {
     }
 
     /// A spinner that has started on another CPU.
-    fn spinning() -> Result<(Pin<KBox<Timer<Spinner>>>, Arc<Progress>)> {
+    fn spinning() -> Result<Pin<KBox<Timer<Spinner>>>> {
         let progress = Arc::new(
             Progress {
                 dropping: Atomic::new(false),
@@ -701,10 +701,9 @@ mod races {
             },
             GFP_KERNEL,
         )?;
-        let its_progress = progress.clone();
         let mut timer = KBox::pin_init(
             Timer::new(pin_init!(Spinner {
-                progress: its_progress,
+                progress,
                 started <- Completion::new(),
             })),
             GFP_KERNEL,
@@ -713,7 +712,7 @@ mod races {
         for cpu in (0..nr_cpu_ids()).filter_map(CpuId::from_u32) {
             if cpu != here && timer.as_mut().add_on(cpu, Jiffies::now()).is_ok() {
                 timer.started.wait_for_completion();
-                return Ok((timer, progress));
+                return Ok(timer);
             }
         }
         Err(ENXIO)
@@ -734,7 +733,8 @@ mod races {
     #[test]
     fn running_elsewhere_it_is_neither_cancelled_nor_added() {
         assert!(eventually(|| {
-            let (mut timer, progress) = spinning()?;
+            let mut timer = spinning()?;
+            let progress = timer.progress.clone();
             let found = timer.try_cancel_sync();
             let added = timer.as_mut().add_local(far()).err();
             let pending = timer.is_pending();
@@ -755,7 +755,8 @@ mod races {
     #[test]
     fn dropping_waits_for_a_callback_elsewhere() {
         assert!(eventually(|| {
-            let (timer, progress) = spinning()?;
+            let timer = spinning()?;
+            let progress = timer.progress.clone();
             let releaser = KBox::pin_init(Timer::new(Releaser(progress.clone())), GFP_KERNEL)?;
             releaser.arm(Jiffies::now());
             progress.dropping.store(true, Relaxed);
