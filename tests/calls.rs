@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Each operation of a timer by itself, for tests/test_calls.py to look at the machine code.
+
+use kernel::prelude::*;
+use ktimer::prelude::*;
+
+/// Its callback does nothing but call something else.
+pub struct State;
+
+impl TimerCallback for State {
+    #[inline]
+    fn run(&self, _context: TimerContext<'_, Self>) {
+        work();
+    }
+}
+
+#[no_mangle]
+#[inline(never)]
+pub fn work() {
+    core::hint::black_box(());
+}
+
+#[no_mangle]
+pub fn arm(timer: &Timer<State>, expires: Jiffies) {
+    timer.arm(expires);
+}
+
+#[no_mangle]
+pub fn arm_if_pending(timer: &Timer<State>, expires: Jiffies) {
+    timer.arm_if_pending(expires);
+}
+
+#[no_mangle]
+pub fn reduce(timer: &Timer<State>, expires: Jiffies) {
+    timer.reduce(expires);
+}
+
+#[no_mangle]
+pub fn cancel(timer: &Timer<State>) {
+    timer.cancel();
+}
+
+#[no_mangle]
+pub fn cancel_sync(timer: &Timer<State>) {
+    timer.cancel_sync();
+}
+
+#[no_mangle]
+pub fn try_cancel_sync(timer: &Timer<State>) {
+    let _ = timer.try_cancel_sync();
+}
+
+#[no_mangle]
+pub fn shutdown(timer: &Timer<State>) {
+    timer.shutdown();
+}
+
+#[no_mangle]
+pub fn shutdown_sync(timer: &Timer<State>) {
+    timer.shutdown_sync();
+}
+
+#[no_mangle]
+pub fn is_pending(timer: &Timer<State>) -> bool {
+    timer.is_pending()
+}
+
+#[no_mangle]
+pub fn add(timer: &Timer<State>, expires: Jiffies) -> bool {
+    timer.add(expires).is_ok()
+}
+
+#[no_mangle]
+pub fn drop_box(timer: Pin<KBox<Timer<State>>>) {
+    drop(timer);
+}
+
+#[no_mangle]
+pub fn new_box() -> Result<Pin<KBox<Timer<State>>>> {
+    KBox::pin_init(Timer::new(State), GFP_KERNEL)
+}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The machine code of each operation, for the stock kernel: the C function's call, and no more."""
+
+import re
+import subprocess
+
+import pytest
+
+import build
+
+CALLS = {
+    "arm": "mod_timer",
+    "arm_if_pending": "mod_timer_pending",
+    "reduce": "timer_reduce",
+    "cancel": "timer_delete",
+    "cancel_sync": "timer_delete_sync",
+    "try_cancel_sync": "timer_delete_sync_try",
+    "shutdown": "timer_shutdown",
+    "shutdown_sync": "timer_shutdown_sync",
+}
+ALLOCATE = "rust_helper_krealloc_node_align"
+RETURN = "__x86_return_thunk"
+
+
+@pytest.fixture(scope="module")
+def code(kernel):
+    """The instructions of each function: lists of mnemonic, operands and what they refer to."""
+    folder = build.stock(kernel, "KTIMER_CALLS=y")
+    text = subprocess.run(["objdump", "--disassemble", "--reloc", "--no-show-raw-insn",
+                           folder / "tests/calls.o"], check=True, capture_output=True,
+                          text=True).stdout
+    functions = {}
+    for line in text.splitlines():
+        start = re.match(r"[0-9a-f]+ <(.+)>:$", line)
+        reference = re.match(r"\s+[0-9a-f]+: R_\S+\s+(\S+?)(?:-0x4)?$", line)
+        instruction = re.match(r"\s+[0-9a-f]+:\s+(\S+)\s*(.*)$", line)
+        if start:
+            found = functions.setdefault(start[1], [])
+        elif reference:
+            found[-1][2] = reference[1]
+        elif instruction and not re.search(r"\bnop|\bendbr64", instruction[0]):
+            found.append([instruction[1], instruction[2], None])
+    return functions
+
+
+def calls(instructions):
+    """What a function calls, or jumps to, in another object."""
+    return [reference for mnemonic, _, reference in instructions
+            if mnemonic in ("call", "jmp") and reference and reference != RETURN]
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_an_operation_is_the_c_functions_call(code, operation):
+    (mnemonic, _, reference), = code[operation]
+    assert (mnemonic, reference) == ("jmp", CALLS[operation])
+
+
+def test_dispatch_is_the_callback(code):
+    (expired,) = [found for name, found in code.items() if "7expired" in name]
+    ((mnemonic, _, reference),) = expired
+    assert (mnemonic, reference) == ("jmp", "work")
+
+
+def test_looking_whether_it_is_pending_is_one_load(code):
+    assert [mnemonic for mnemonic, _, _ in code["is_pending"]] == ["cmpq", "setne", "jmp"]
+    assert calls(code["is_pending"]) == []
+
+
+def test_adding_looks_and_arms(code):
+    assert calls(code["add"]) == ["mod_timer"]
+
+
+def test_making_and_dropping_call_the_timer_core_once(code):
+    assert calls(code["new_box"]) == [ALLOCATE, "timer_init_key"]
+    assert calls(code["drop_box"]) == ["timer_shutdown_sync", ALLOCATE]
