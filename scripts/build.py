@@ -34,3 +34,12 @@ def debug(kernel, *arguments, **kwargs):
     """Builds the modules, and the tests among them, for the test kernel."""
     return modules(debug_kernel.make(kernel), debug_kernel.MAKE[1:], "KTIMER_TESTS=m", *arguments,
                    **kwargs)
+
+
+def reader():
+    """Builds the program that reads files in the guest, which has no libraries."""
+    source, program = PROJECT / "tests/reader.c", OUT / "guest/reader"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    step(f"building {program.name}", "reader", ["gcc-14", "-static", "-O1", "-Wall", "-Wextra",
+         "-Werror", "-Wno-unused-parameter", "-pthread", source, "-o", program])
+    return program

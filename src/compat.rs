@@ -6,11 +6,17 @@
 #[cfg(ktimer_kernel_interrupt)]
 pub use kernel::interrupt::LocalInterruptDisabled;
 
-#[cfg(not(ktimer_kernel_interrupt))]
-pub use local::LocalInterruptDisabled;
+#[cfg(ktimer_kernel_poll_box)]
+pub use kernel::sync::poll::PollCondVarBox;
 
 #[cfg(not(ktimer_kernel_interrupt))]
-mod local {
+pub use interrupt::LocalInterruptDisabled;
+
+#[cfg(not(ktimer_kernel_poll_box))]
+pub use poll_box::PollCondVarBox;
+
+#[cfg(not(ktimer_kernel_interrupt))]
+mod interrupt {
     use kernel::types::NotThreadSafe;
 
     /// Proof that interrupts are disabled on this CPU.
@@ -33,6 +39,40 @@ mod local {
         pub unsafe fn assume_disabled<'a>() -> &'a Self {
             // INVARIANT: By the requirement of this function.
             &Self(NotThreadSafe)
+        }
+    }
+}
+
+#[cfg(not(ktimer_kernel_poll_box))]
+mod poll_box {
+    use core::ops::Deref;
+    use kernel::{
+        alloc::AllocError,
+        prelude::*,
+        sync::{
+            poll::PollCondVar,
+            LockClassKey, //
+        }, //
+    };
+
+    /// A [`PollCondVar`] in a box. Before 7.3, dropping it waits for an RCU grace period.
+    pub struct PollCondVarBox(Pin<KBox<PollCondVar>>);
+
+    impl PollCondVarBox {
+        pub fn new(
+            name: &'static CStr,
+            key: Pin<&'static LockClassKey>,
+        ) -> Result<Self, AllocError> {
+            let inner = KBox::pin_init(PollCondVar::new(name, key), GFP_KERNEL);
+            Ok(Self(inner.map_err(|_| AllocError)?))
+        }
+    }
+
+    impl Deref for PollCondVarBox {
+        type Target = PollCondVar;
+
+        fn deref(&self) -> &PollCondVar {
+            &self.0
         }
     }
 }

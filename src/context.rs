@@ -11,6 +11,7 @@
 use crate::bindings;
 use kernel::{
     fmt,
+    pid_namespace::PidNamespace,
     str::BStr,
     types::NotThreadSafe, //
 };
@@ -42,6 +43,19 @@ pub fn in_atomic() -> bool {
 pub fn irqs_disabled() -> bool {
     // SAFETY: It only reads this CPU's flags.
     unsafe { bindings::ktimer_irqs_disabled() }
+}
+
+/// The number of the task that this CPU is running, or was when an interrupt came, as a namespace
+/// calls it; `None` if that namespace can't see it.
+///
+/// Idle tasks have the number 0, and only the initial namespace sees them.
+///
+/// The C function is `task_pid_nr_ns()`; may be called from any context.
+#[inline]
+pub fn current_pid_in(namespace: &PidNamespace) -> Option<i32> {
+    // SAFETY: The reference is to a namespace that is alive.
+    let pid = unsafe { bindings::ktimer_current_pid_in(namespace.as_ptr()) };
+    (pid >= 0).then_some(pid)
 }
 
 /// The name of a task: C's `comm`.

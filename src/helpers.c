@@ -7,6 +7,7 @@
 #include <linux/cpumask.h>
 #include <linux/hardirq.h>
 #include <linux/irqflags.h>
+#include <linux/pid_namespace.h>
 #include <linux/preempt.h>
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
@@ -49,6 +50,14 @@ bool ktimer_irqs_disabled(void)
 bool ktimer_cpu_online(unsigned int cpu)
 {
 	return cpu_online(cpu);
+}
+
+pid_t ktimer_current_pid_in(struct pid_namespace *ns)
+{
+	pid_t pid = task_pid_nr_ns(current, ns);
+
+	/* For idle tasks, and for those that the namespace can't see, that is 0. */
+	return pid || (is_idle_task(current) && ns == &init_pid_ns) ? pid : -1;
 }
 
 void ktimer_current_comm(char buf[TASK_COMM_LEN])

@@ -17,6 +17,7 @@ bool ktimer_in_interrupt(void);
 bool ktimer_in_atomic(void);
 bool ktimer_irqs_disabled(void);
 bool ktimer_cpu_online(unsigned int cpu);
+pid_t ktimer_current_pid_in(struct pid_namespace *ns);
 void ktimer_current_comm(char buf[TASK_COMM_LEN]);
 
 #ifdef CONFIG_DEBUG_OBJECTS_TIMERS

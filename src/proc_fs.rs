@@ -26,6 +26,7 @@ use kernel::{
         from_result,
         to_result, //
     },
+    fs::File,
     new_mutex,
     prelude::*,
     rbtree::{
@@ -34,6 +35,11 @@ use kernel::{
     },
     seq_file::SeqFile,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        poll::PollTable,
         Arc,
         Mutex, //
     }, //
@@ -41,8 +47,8 @@ use kernel::{
 
 /// An open file under `/proc`: a sequence of records.
 ///
-/// All methods are called in process context and may sleep, but for [`hang_up`](Self::hang_up) and
-/// [`wait`](Self::wait) no longer than it takes to get a lock: other users of the file wait.
+/// All methods are called in process context and may sleep, but none except [`wait`](Self::wait)
+/// longer than it takes to get a lock: other users of the file wait.
 pub trait ProcFile: Send + Sync + Sized + 'static {
     /// What all open files of the same entry share.
     type Data: Send + Sync + 'static;
@@ -55,8 +61,9 @@ pub trait ProcFile: Send + Sync + Sized + 'static {
 
     /// The record at `index`, counted from 0; `None` if there is none, or none yet.
     ///
-    /// A reader that seeks back asks for a record again, and must get the same one.
-    fn record(&self, index: u64) -> Option<Self::Record>;
+    /// A reader that seeks back asks for a record again, and gets the same one; or, if that is not
+    /// kept any more, the first one after it that is. What comes back with the record is its index.
+    fn record(&self, index: u64) -> Option<(u64, Self::Record)>;
 
     /// Writes out a record. If `m` has no room for it, this is called again with more room.
     fn show(&self, record: &Self::Record, m: &SeqFile);
@@ -69,6 +76,13 @@ pub trait ProcFile: Send + Sync + Sized + 'static {
     fn wait(&self, index: u64, nonblocking: bool) -> Result<bool> {
         let _ = (index, nonblocking);
         Ok(false)
+    }
+
+    /// Whether [`wait`](Self::wait) would return at once; if not, `table` is to be woken when that
+    /// has changed (see [`Waiters::register`](crate::sync::Waiters::register)).
+    fn poll(&self, index: u64, file: &File, table: &PollTable<'_>) -> Result<bool> {
+        let _ = (index, file, table);
+        Ok(true)
     }
 
     /// Ends all waiting in [`wait`](Self::wait), now and in future: the entry is going away.
@@ -94,9 +108,15 @@ struct OpenFiles<T: ProcFile> {
 struct OpenFile<T: ProcFile> {
     #[pin]
     file: T,
-    /// The record between `start`, or `next`, and `stop`: all of them run under the lock of the
-    /// `seq_file`, of which there is one for each `OpenFile`.
-    current: UnsafeCell<Option<T::Record>>,
+    /// Held while the `seq_file` goes to a position and reads from there.
+    #[pin]
+    position: Mutex<()>,
+    /// The record, and its index, between `start`, or `next`, and `stop`: all of them run under the
+    /// lock of the `seq_file`, of which there is one for each `OpenFile`.
+    current: UnsafeCell<Option<(u64, T::Record)>>,
+    /// How much text the records had, from the first one to the last that was shown, since the
+    /// `seq_file` last went through them from the start.
+    walked: Atomic<i64>,
 }
 
 // SAFETY: `file` may be shared by the bounds of `ProcFile`, and `current` is accessed under the
@@ -179,7 +199,9 @@ impl<T: ProcFile> Operations<T> {
     const PROC: &'static bindings::proc_ops = &bindings::proc_ops {
         proc_open: Some(Self::open),
         proc_read_iter: Some(Self::read_iter),
-        proc_lseek: Some(kernel::bindings::seq_lseek),
+        // Not `seq_lseek()`, which goes there at once: reading does.
+        proc_lseek: Some(kernel::bindings::no_seek_end_llseek),
+        proc_poll: Some(Self::poll),
         proc_release: Some(Self::release),
         ..pin_init::zeroed()
     };
@@ -223,7 +245,9 @@ impl<T: ProcFile> Operations<T> {
             let open_file = Arc::try_pin_init(
                 try_pin_init!(OpenFile {
                     file <- T::open(&shared.data)?,
+                    position <- new_mutex!(()),
                     current: UnsafeCell::new(None),
+                    walked: Atomic::new(0),
                 }? Error),
                 GFP_KERNEL_ACCOUNT,
             )?;
@@ -290,6 +314,10 @@ impl<T: ProcFile> Operations<T> {
         // SAFETY: `m` is the `seq_file` of a file of this entry, open during this call.
         let open_file = unsafe { Self::open_file(m) };
         loop {
+            let position = open_file.position.lock();
+            // SAFETY: `iocb` is this call's own, and nothing but the reading below, which happens
+            // under the lock of `position`, changes where the `seq_file` stands.
+            let seeks = unsafe { (*iocb).ki_pos != (*m).read_pos };
             // SAFETY: These are the arguments of the read operation of a file that `seq_open()`
             // opened.
             let read = unsafe { kernel::bindings::seq_read_iter(iocb, iter) };
@@ -297,13 +325,23 @@ impl<T: ProcFile> Operations<T> {
             if read != 0 || unsafe { bindings::ktimer_iov_iter_count(iter) } == 0 {
                 return read;
             }
-            // There is no record, or none yet, at the index where the `seq_file` stands. It was
-            // asked for under the lock of the `seq_file`, which is not held while waiting, so that
-            // closing, seeking and other readers need not wait too.
-            //
-            // SAFETY: `m` is valid; another reader may change the index meanwhile, which makes this
-            // one ask once more.
-            let index = unsafe { (&raw const (*m).index).read_volatile() } as u64;
+            if seeks {
+                // The `seq_file` went through the records to get to the position, and takes what it
+                // came to for that. If the records end before, it is past the end of the file.
+                let walked = open_file.walked.load(Relaxed);
+                // SAFETY: As above.
+                unsafe {
+                    if walked < (*iocb).ki_pos {
+                        (*m).read_pos = walked;
+                        return 0;
+                    }
+                }
+            }
+            // SAFETY: As above.
+            let index = unsafe { (*m).index } as u64;
+            drop(position);
+            // There is no record, or none yet, at the index where the `seq_file` stands. No lock is
+            // held while waiting, so that closing, seeking and other readers need not wait too.
             let nonblocking = flags & kernel::bindings::O_NONBLOCK != 0;
             match open_file.file.wait(index, nonblocking) {
                 Ok(true) if kernel::current!().signal_pending() => {
@@ -316,7 +354,34 @@ impl<T: ProcFile> Operations<T> {
         }
     }
 
-    /// Makes the record at `index` the current one.
+    /// # Safety
+    ///
+    /// `file` must be a file that [`open`](Self::open) opened, and `table` null or a poll table.
+    unsafe extern "C" fn poll(
+        file: *mut kernel::bindings::file,
+        table: *mut kernel::bindings::poll_table_struct,
+    ) -> kernel::bindings::__poll_t {
+        // SAFETY: The file is open during this call, and `open` set `private_data`. A reader may be
+        // changing the fields meanwhile, and has what was there when it is done.
+        let (open_file, index, left) = unsafe {
+            let m: *mut kernel::bindings::seq_file = (*file).private_data.cast();
+            (
+                Self::open_file(m),
+                (&raw const (*m).index).read_volatile() as u64,
+                (&raw const (*m).count).read_volatile(),
+            )
+        };
+        // SAFETY: Both are valid during this call. No `fdget_pos()` is active here but those that
+        // took the lock: `poll()` does not use it.
+        let (file, table) = unsafe { (File::from_raw_file(file), PollTable::from_raw(table)) };
+        match open_file.file.poll(index, file, &table) {
+            Ok(false) if left == 0 => 0,
+            Ok(_) => kernel::bindings::POLLIN | kernel::bindings::POLLRDNORM,
+            Err(_) => kernel::bindings::POLLERR,
+        }
+    }
+
+    /// Makes the record at `index`, or the first after it that there is, the current one.
     ///
     /// # Safety
     ///
@@ -344,7 +409,12 @@ impl<T: ProcFile> Operations<T> {
         pos: *mut kernel::bindings::loff_t,
     ) -> *mut c_void {
         // SAFETY: By the requirements of this function.
-        unsafe { Self::advance(m, *pos as u64) }
+        unsafe {
+            if *pos == 0 {
+                Self::open_file(m).walked.store(0, Relaxed);
+            }
+            Self::advance(m, *pos as u64)
+        }
     }
 
     /// # Safety
@@ -356,10 +426,13 @@ impl<T: ProcFile> Operations<T> {
         _current: *mut c_void,
         pos: *mut kernel::bindings::loff_t,
     ) -> *mut c_void {
+        // SAFETY: The lock is held, so the file is open and nobody else accesses `current`.
+        let current = unsafe { &*Self::open_file(m).current.get() };
+        let index = current.as_ref().map_or(0, |(index, _)| index + 1);
         // SAFETY: By the requirements of this function.
         unsafe {
-            *pos = (*pos).wrapping_add(1);
-            Self::advance(m, *pos as u64)
+            *pos = index as i64;
+            Self::advance(m, index)
         }
     }
 
@@ -378,15 +451,24 @@ impl<T: ProcFile> Operations<T> {
     unsafe extern "C" fn show(m: *mut kernel::bindings::seq_file, current: *mut c_void) -> c_int {
         // SAFETY: The lock is held, so the file is open and nobody else accesses its `current`,
         // which is what `advance` returned a pointer to, or uses `m`.
-        let (open_file, current, m) = unsafe {
+        let (open_file, current, count) = unsafe {
             (
                 Self::open_file(m),
-                &*current.cast::<Option<T::Record>>(),
-                SeqFile::from_raw(m),
+                &*current.cast::<Option<(u64, T::Record)>>(),
+                &raw const (*m).count,
             )
         };
-        if let Some(record) = current {
-            open_file.file.show(record, m);
+        if let Some((_, record)) = current {
+            // SAFETY: As above.
+            let before = unsafe { *count };
+            // SAFETY: As above.
+            open_file.file.show(record, unsafe { SeqFile::from_raw(m) });
+            // SAFETY: As above.
+            let length = unsafe { *count }.wrapping_sub(before);
+            let walked = open_file.walked.load(Relaxed);
+            open_file
+                .walked
+                .store(walked.wrapping_add(length as i64), Relaxed);
         }
         0
     }

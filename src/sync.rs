@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A spinlock for state that is shared between processes and softirqs.
+//! What processes and softirqs share: a spinlock for state, and waiting for a change of it.
 //!
 //! A timer's callback runs in softirq context, on whatever CPU, at any time that bottom halves are
 //! enabled. A process that takes a plain [`SpinLock`] and is interrupted
@@ -12,6 +12,7 @@
 
 use crate::{
     bindings,
+    compat::PollCondVarBox,
     context::BhDisabled, //
 };
 use core::ops::{
@@ -19,6 +20,9 @@ use core::ops::{
     DerefMut, //
 };
 use kernel::{
+    fs::File,
+    new_condvar,
+    new_mutex,
     prelude::*,
     sync::{
         lock::{
@@ -26,6 +30,10 @@ use kernel::{
             Guard,
             Lock, //
         },
+        poll::PollTable,
+        CondVar,
+        Mutex,
+        SetOnce,
         SpinLock,
         SpinLockGuard, //
     }, //
@@ -174,5 +182,67 @@ impl<T: ?Sized> SpinLockBhExt<T> for SpinLockBh<T> {
         // than the reference, and any guard got through it, lives.
         let lock: &'a SpinLock<T> = unsafe { &*(lock as *const SpinLock<T>) };
         NoWaitGuard(lock.lock())
+    }
+}
+
+/// Those who wait for something to change, in a call that sleeps or by `poll()`.
+///
+/// It is a [`CondVar`] that also serves files whose `poll()` is called. What that takes is
+/// allocated by the first one who polls.
+#[pin_data]
+pub struct Waiters {
+    #[pin]
+    sleepers: CondVar,
+    #[pin]
+    registering: Mutex<()>,
+    pollers: SetOnce<PollCondVarBox>,
+}
+
+impl Waiters {
+    /// Nobody yet.
+    #[allow(
+        clippy::new_ret_no_self,
+        reason = "an initialiser of it, as usual for what is pinned"
+    )]
+    pub fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            sleepers <- new_condvar!("Waiters"),
+            registering <- new_mutex!(()),
+            pollers: SetOnce::new(),
+        })
+    }
+
+    /// Releases the lock, sleeps until there is a notification or a signal, and takes the lock
+    /// again.
+    ///
+    /// Returns whether there is a signal. It may wake up for no reason. See
+    /// [`CondVar::wait_interruptible`].
+    #[must_use = "wait_interruptible returns if a signal is pending, so the caller must check"]
+    pub fn wait_interruptible<T: ?Sized, B: Backend>(&self, guard: &mut Guard<'_, T, B>) -> bool {
+        self.sleepers.wait_interruptible(guard)
+    }
+
+    /// Has whoever polls `file` woken by the next notification. To be called before looking,
+    /// under the lock that goes with it, whether what is waited for is there already.
+    ///
+    /// May sleep. Fails with `ENOMEM`.
+    pub fn register(&self, file: &File, table: &PollTable<'_>) -> Result {
+        let one_by_one = self.registering.lock();
+        if self.pollers.as_ref().is_none() {
+            let new = PollCondVarBox::new(c"Waiters", kernel::static_lock_class!())?;
+            self.pollers.populate(new);
+        }
+        drop(one_by_one);
+        let pollers = self.pollers.as_ref().ok_or(EINVAL)?;
+        table.register_wait(file, pollers);
+        Ok(())
+    }
+
+    /// Wakes all of them. May be called from any context.
+    pub fn notify_all(&self) {
+        self.sleepers.notify_all();
+        if let Some(pollers) = self.pollers.as_ref() {
+            pollers.notify_all();
+        }
     }
 }

@@ -22,15 +22,23 @@ def kernel():
 
 
 @pytest.fixture(scope="session")
-def stock_modules(kernel):
-    """Where the modules for the stock kernel are."""
-    return build.stock(kernel)
+def stock_kernel(kernel):
+    """The image of that, and where the modules for it are."""
+    return kernel.image, build.stock(kernel, "KTIMER_ORIGINAL=m")
 
 
 @pytest.fixture(scope="session")
-def test_modules(kernel):
-    """Where the modules for the test kernel are, the tests among them."""
-    return build.debug(kernel)
+def rt_kernel():
+    """The same of the newest stock kernel with PREEMPT_RT."""
+    kernel = kernels.fetch(kernels.find(flavour="rt-amd64"))
+    return kernel.image, build.stock(kernel, "KTIMER_ORIGINAL=m")
+
+
+@pytest.fixture(scope="session")
+def test_kernel(kernel):
+    """The same of the test kernel; the modules with tests are among those."""
+    image = debug_kernel.make(kernel) / debug_kernel.IMAGE
+    return image, build.debug(kernel, "KTIMER_ORIGINAL=m")
 
 
 class Machines:
@@ -39,16 +47,14 @@ class Machines:
     def __init__(self, request):
         self.request = request
         self.running = {}
+        self.reader = build.reader()
 
     def make(self, name, **options):
         """A machine that is not running yet."""
-        kernel = self.request.getfixturevalue("kernel")
-        modules = self.request.getfixturevalue(f"{name}_modules")
-        files = options.pop("files", sorted(modules.glob("*.ko")))
-        if name == "stock":
-            return Vm(kernel.image, files, **options)
-        image = debug_kernel.make(kernel) / debug_kernel.IMAGE
-        return Vm(image, files, **{"memory": 1024, **options})
+        image, modules = self.request.getfixturevalue(f"{name}_kernel")
+        files = [*options.pop("files", sorted(modules.glob("*.ko"))), self.reader]
+        memory = {"stock": 512, "rt": 512, "test": 1024}[name]
+        return Vm(image, files, **{"memory": memory, **options})
 
     def get(self, name):
         """The running machine with that kernel."""
@@ -102,7 +108,7 @@ def pytest_generate_tests(metafunc):
     """A test of a machine runs on each kernel, unless it says which."""
     if "vm" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("kernels")
-        metafunc.parametrize("machine", marker.args if marker else ["stock", "test"],
+        metafunc.parametrize("machine", marker.args if marker else ["stock", "rt", "test"],
                              indirect=True, scope="function")
     if "kunit_case" in metafunc.fixturenames:
         metafunc.parametrize("kunit_case", metafunc.module.cases())

@@ -19,10 +19,10 @@ FILES = sorted(Path(__file__).with_name("compile-fail").glob("*.rs"))
 
 
 @pytest.fixture(scope="module")
-def errors(kernel, test_modules):
+def errors(kernel, test_kernel):
     """The errors that the compiler has with each file: pairs of line and code."""
     made = subprocess.run(
-        ["make", "-k", "-j2", "-C", debug_kernel.make(kernel), f"M={PROJECT}", f"MO={test_modules}",
+        ["make", "-k", "-j2", "-C", debug_kernel.make(kernel), f"M={PROJECT}", f"MO={test_kernel[1]}",
          *debug_kernel.MAKE[1:], "KTIMER_COMPILE_FAIL=m", "KRUSTFLAGS=--error-format=json",
          "modules"], capture_output=True, text=True, check=False)
     found = {path.name: [] for path in FILES}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reads a file in all the ways that there are, for tests/test_reader.py. It runs in the guest, which
+ * has little else.
+ *
+ *	reader FILE OPERATION...
+ *
+ * does one operation after the other, and prints a line for each: its letter, what it returned or
+ * the name of the error, and the text that it read, with \n for a newline.
+ *
+ *	rN      read() up to N bytes
+ *	R       read() to the end, or an error
+ *	pN,O    pread() up to N bytes at O
+ *	lO      lseek() to O from the start; LO: from the end
+ *	n, N    set, clear O_NONBLOCK
+ *	wMS     poll() for input, for up to MS milliseconds
+ *	sMS     select(), eMS epoll_wait(), likewise
+ *	xN      splice() up to N bytes into a pipe, and read that
+ *	tN      N threads that read() to the end; all that they got, each line once
+ *	c       another thread closes the descriptor 100 ms from now
+ *	oN      open the file N more times, and keep it open
+ *
+ *	reader --fail-nth FILE          fails the first, second, ... allocation of opening, polling and
+ *	                                reading the file, until there are no more
+ *	reader --fail-nth-load MODULE   likewise of loading a module, which is unloaded when it loaded
+ */
+
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static char buf[1 << 16];
+static int fd;
+
+static void print(char op, ssize_t ret, ssize_t length)
+{
+	if (ret < 0)
+		printf("%c %s ", op, strerrorname_np(errno));
+	else
+		printf("%c %zd ", op, ret);
+	for (ssize_t i = 0; i < length; i++) {
+		if (buf[i] == '\n')
+			fputs("\\n", stdout);
+		else
+			putchar(buf[i]);
+	}
+	putchar('\n');
+	fflush(stdout);
+}
+
+static ssize_t read_all(void)
+{
+	size_t have = 0;
+	ssize_t n;
+
+	while ((n = read(fd, buf + have, sizeof(buf) - have)) > 0)
+		have += n;
+	print('R', n, have);
+	return n;
+}
+
+static void set_nonblock(int on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK))
+		err(2, "fcntl");
+}
+
+static void do_poll(int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n = poll(&p, 1, ms);
+
+	print('w', n > 0 ? p.revents : n, 0);
+}
+
+static void do_select(int ms)
+{
+	struct timeval t = { ms / 1000, ms % 1000 * 1000 };
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	print('s', select(fd + 1, &set, NULL, NULL, &t), 0);
+}
+
+static void do_epoll(int ms)
+{
+	static int ep = -1;
+	struct epoll_event e = { .events = EPOLLIN };
+	int n;
+
+	if (ep < 0) {
+		ep = epoll_create1(0);
+		if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e))
+			err(2, "epoll");
+	}
+	n = epoll_wait(ep, &e, 1, ms);
+	print('e', n > 0 ? (ssize_t)e.events : n, 0);
+}
+
+static void do_splice(size_t n)
+{
+	int p[2];
+	ssize_t got;
+
+	if (pipe(p))
+		err(2, "pipe");
+	got = splice(fd, NULL, p[1], NULL, n, 0);
+	print('x', got, got > 0 ? read(p[0], buf, got) : 0);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void *reading_thread(void *arg)
+{
+	char line[256];
+	ssize_t n;
+
+	/* One line at a time, so that the lines of different threads don't mix. */
+	while ((n = read(fd, line, sizeof(line) - 1)) > 0) {
+		line[n] = 0;
+		flockfile(stdout);
+		for (char *c = line; *c; c++)
+			*c == '\n' ? fputs("\\n", stdout) : putchar(*c);
+		funlockfile(stdout);
+	}
+	return NULL;
+}
+
+static void do_threads(int n)
+{
+	pthread_t threads[64];
+
+	fputs("t 0 ", stdout);
+	for (int i = 0; i < n && i < 64; i++)
+		if (pthread_create(&threads[i], NULL, reading_thread, NULL))
+			errx(2, "pthread_create");
+	for (int i = 0; i < n && i < 64; i++)
+		pthread_join(threads[i], NULL);
+	putchar('\n');
+}
+
+static void *closing_thread(void *arg)
+{
+	usleep(100000);
+	close(fd);
+	return NULL;
+}
+
+static void set_fail_nth(int n)
+{
+	int f = open("/proc/thread-self/fail-nth", O_WRONLY);
+
+	if (f < 0 || dprintf(f, "%d", n) < 0)
+		err(2, "fail-nth");
+	close(f);
+}
+
+/* Whether the n-th allocation was reached, and so failed. */
+static int failed_nth(void)
+{
+	char text[16] = "";
+	int f = open("/proc/thread-self/fail-nth", O_RDONLY);
+
+	if (f < 0 || read(f, text, sizeof(text) - 1) < 0)
+		err(2, "fail-nth");
+	close(f);
+	return atoi(text) == 0;
+}
+
+static int use(const char *name)
+{
+	struct pollfd p = { .events = POLLIN };
+	ssize_t n = 0;
+
+	p.fd = open(name, O_RDONLY);
+	if (p.fd < 0)
+		return -1;
+	/* The header, then a line with the buffer to grow. */
+	if (poll(&p, 1, 0) < 0 || (p.revents & POLLERR) || (n = read(p.fd, buf, 10)) < 0 ||
+	    (n = read(p.fd, buf, sizeof(buf))) < 0) {
+		if (n == 0)
+			errno = ENOMEM;
+		n = -1;
+	}
+	if (n >= 0)
+		n = pread(p.fd, buf, 100, 50);
+	close(p.fd);
+	return n < 0 ? -1 : 0;
+}
+
+static int load(const char *name)
+{
+	int f = open(name, O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (f < 0)
+		return -1;
+	ret = syscall(SYS_finit_module, f, "", 0);
+	close(f);
+	return ret;
+}
+
+static int fail_nth(const char *name, int (*what)(const char *), const char *unload)
+{
+	int n, refused = 0;
+
+	for (n = 1;; n++) {
+		int ret, error, reached;
+
+		set_fail_nth(n);
+		ret = what(name);
+		error = errno;
+		reached = failed_nth();
+		set_fail_nth(0);
+		if (ret && !reached) {
+			errno = error;
+			err(1, "%s failed without a failed allocation", name);
+		}
+		if (ret && error != ENOMEM) {
+			errno = error;
+			err(1, "allocation %d failed, and %s gave another error", n, name);
+		}
+		refused += !!ret;
+		if (!ret && unload && syscall(SYS_delete_module, unload, 0))
+			err(1, "unloading %s", unload);
+		if (!reached)
+			break;
+	}
+	printf("%d allocations failed, %d calls\n", n - 1, refused);
+	return n == 1 || !refused;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "--fail-nth"))
+		return fail_nth(argv[2], use, NULL);
+	if (argc == 4 && !strcmp(argv[1], "--fail-nth-load"))
+		return fail_nth(argv[2], load, argv[3]);
+	if (argc < 2)
+		errx(2, "usage: reader FILE OPERATION...; see its source");
+	fd = open(argv[1], O_RDONLY);
+	if (fd < 0) {
+		print('o', -1, 0);
+		return 1;
+	}
+	for (int i = 2; i < argc; i++) {
+		char op = argv[i][0], *end;
+		long n = strtol(argv[i] + 1, &end, 10);
+		long at = *end == ',' ? atol(end + 1) : 0;
+		pthread_t thread;
+		ssize_t got;
+
+		switch (op) {
+		case 'r':
+			got = read(fd, buf, n);
+			print(op, got, got);
+			break;
+		case 'R':
+			read_all();
+			break;
+		case 'p':
+			got = pread(fd, buf, n, at);
+			print(op, got, got);
+			break;
+		case 'l':
+		case 'L':
+			print(op, lseek(fd, n, op == 'l' ? SEEK_SET : SEEK_END), 0);
+			break;
+		case 'n':
+		case 'N':
+			set_nonblock(op == 'n');
+			break;
+		case 'w':
+			do_poll(n);
+			break;
+		case 's':
+			do_select(n);
+			break;
+		case 'e':
+			do_epoll(n);
+			break;
+		case 'x':
+			do_splice(n);
+			break;
+		case 't':
+			do_threads(n);
+			break;
+		case 'c':
+			if (pthread_create(&thread, NULL, closing_thread, NULL))
+				errx(2, "pthread_create");
+			break;
+		case 'o':
+			for (got = 0; got < n && open(argv[1], O_RDONLY) >= 0; got++)
+				;
+			print(op, got < n ? -1 : got, 0);
+			break;
+		default:
+			errx(2, "no operation '%s'", argv[i]);
+		}
+	}
+	return 0;
+}
