@@ -4,10 +4,13 @@
 # their own.
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
+# A run of torture that is not to repeat another.
+SEED ?= $(shell date +%s)
+
 # Everything but the plain build of modules happens in the tool root, which has what it needs.
 in-root := scripts/in-root
 
-.PHONY: modules clean run shell test check doc fmt clippy shellcheck help
+.PHONY: modules clean run shell test torture check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -29,6 +32,9 @@ shell: ## a prompt in that VM, with jitimer.ko at hand
 
 test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's -k)
 	@$(in-root) scripts/test.py $(if $(T),-k '$(T)')
+
+torture: ## jitimer under torture, for long; SEED=N repeats a run; T= as for test
+	@$(in-root) scripts/test.py --torture -k 'test_torture$(if $(T), and ($(T)))' --seed='$(SEED)'
 
 check: fmt clippy doc shellcheck ## all that looks at the sources only
 

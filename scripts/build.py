@@ -4,7 +4,7 @@
 import os
 import shutil
 
-from cache import LOGS, PROJECT, Failure, step
+from cache import PROJECT, key, lock, step
 import debug_kernel
 import rust_metadata
 
@@ -16,12 +16,13 @@ def modules(kdir, compilers, *arguments, source=PROJECT, log="modules", name=Non
     """Builds modules with Kbuild against a kernel build folder; returns where they are."""
     out = OUT / (name or kdir.name.split("_")[0].removeprefix("kdir-"))
     made_for = out / ".kdir"
-    if out.exists() and (not made_for.exists() or made_for.read_text() != str(kdir)):
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    made_for.write_text(str(kdir))
-    step(f"building the modules for {out.name}", log,
-         ["make", "-C", kdir, f"M={source}", f"MO={out}", *compilers, *arguments, "modules"])
+    with lock(f"build-{key(out)}"):
+        if out.exists() and (not made_for.exists() or made_for.read_text() != str(kdir)):
+            shutil.rmtree(out)
+        out.mkdir(parents=True, exist_ok=True)
+        made_for.write_text(str(kdir))
+        step(f"building the modules for {out.name}", log,
+             ["make", "-C", kdir, f"M={source}", f"MO={out}", *compilers, *arguments, "modules"])
     return out
 
 
@@ -39,7 +40,9 @@ def debug(kernel, *arguments, **kwargs):
 def reader():
     """Builds the program that reads files in the guest, which has no libraries."""
     source, program = PROJECT / "tests/reader.c", OUT / "guest/reader"
+    new = program.with_suffix(f".{os.getpid()}")
     program.parent.mkdir(parents=True, exist_ok=True)
-    step(f"building {program.name}", "reader", ["gcc-14", "-static", "-O1", "-Wall", "-Wextra",
-         "-Werror", "-Wno-unused-parameter", "-pthread", source, "-o", program])
-    return program
+    step(f"building {program.name}", "reader",
+         ["gcc-14", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
+          "-pthread", source, "-o", new])
+    return new.rename(program)

@@ -56,8 +56,8 @@ def key(*parts):
 
 
 def toolchain():
-    """What tells this tool root from another: its own key."""
-    return Path(os.environ["JITIMER_ROOT"]).name.removeprefix("root-")
+    """What tells this tool root's compilers from another's."""
+    return os.environ["JITIMER_TOOLCHAIN"]
 
 
 @contextlib.contextmanager

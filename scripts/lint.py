@@ -38,7 +38,7 @@ def clippy():
 def doc():
     """rustdoc, without warnings; its links into the kernel's source lead there."""
     kernel = kernels.find()
-    folder = build.stock(kernel, "KTIMER_DOC=y") / "doc"
+    folder = build.stock(kernel, "KTIMER_DOC=y", name="doc", log="doc") / "doc"
     source = kernels.fetch_source(kernel)
     for page in folder.rglob("*.html"):
         text = page.read_text()

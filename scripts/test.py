@@ -6,6 +6,7 @@ Takes pytest's options. The last line is 'N passed, N failed'.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+import os
 import sys
 
 import pytest
@@ -41,12 +42,16 @@ def main():
     if "--help" not in sys.argv:
         # Each leaves a CPU idle at times, so that both at once take less time than one by one.
         kernel = kernels.fetch(kernels.find())
-        with ThreadPoolExecutor() as pool:
-            for made in [pool.submit(make, kernel)
-                         for make in (rust_metadata.make, debug_kernel.make)]:
+        rt = kernels.fetch(kernels.find(flavour="rt-amd64"))
+        with ThreadPoolExecutor(2) as pool:
+            for made in [pool.submit(debug_kernel.make, kernel),
+                         pool.submit(rust_metadata.make, kernel),
+                         pool.submit(rust_metadata.make, rt)]:
                 made.result()
     totals = Totals()
-    status = pytest.main(["-v", "--tb=short", "-p", "no:cacheprovider", str(PROJECT / "tests"),
+    # Each machine is for one process; several at a time.
+    status = pytest.main(["-v", "--tb=short", "-p", "no:cacheprovider", "--dist=loadgroup",
+                          f"--numprocesses={min(os.cpu_count(), 4)}", str(PROJECT / "tests"),
                           *sys.argv[1:]], plugins=[totals])
     if "--help" in sys.argv:
         return status

@@ -140,11 +140,19 @@ struct Samples {
     taken: u64,
     /// How many are to be taken, if there is an end.
     limit: Option<u64>,
-    /// The number of the sample that the reader has not asked for yet, and the time of the one
-    /// before, if that is not kept any more.
-    unread: u64,
-    before_unread: Option<Jiffies>,
+    /// What the reader asked for last, and got.
+    last: Option<Asked>,
     hung_up: bool,
+}
+
+/// What the reader asked for, and got.
+#[derive(Clone, Copy)]
+struct Asked {
+    wanted: u64,
+    number: u64,
+    time: Jiffies,
+    /// The time of the line before.
+    before: Option<Jiffies>,
 }
 
 impl Samples {
@@ -155,8 +163,7 @@ impl Samples {
             ring: KVec::with_capacity(capacity as usize, GFP_KERNEL_ACCOUNT)?,
             taken: 0,
             limit,
-            unread: 0,
-            before_unread: None,
+            last: None,
             hung_up: false,
         })
     }
@@ -168,9 +175,6 @@ impl Samples {
             let oldest = self.taken - self.ring.len() as u64;
             let index = self.place(oldest);
             if let Some(place) = self.ring.get_mut(index) {
-                if oldest + 1 == self.unread {
-                    self.before_unread = Some(place.time);
-                }
                 *place = sample;
             }
         }
@@ -209,18 +213,23 @@ impl Samples {
     /// The line for the sample with the number `wanted`, or for the oldest one if that is lost; and
     /// which it is.
     fn line(&mut self, wanted: u64) -> Option<(u64, Line)> {
-        if wanted > self.unread {
-            self.unread = wanted;
-            self.before_unread = None;
-        }
         let number = wanted.max(self.taken - self.ring.len() as u64);
         let sample = self.get(number)?;
-        // The line before; the reader may have got one that is lost now.
-        let before = match wanted.checked_sub(1).and_then(|before| self.get(before)) {
-            Some(before) => Some(before.time),
-            None if wanted == self.unread => self.before_unread,
-            None => None,
+        // The sample of the line before may not be kept any more; but usually it was the last one.
+        let before = match self.last {
+            Some(last) if last.wanted == wanted => last.before,
+            Some(last) if last.number + 1 == wanted => Some(last.time),
+            _ => wanted
+                .checked_sub(1)
+                .and_then(|before| self.get(before))
+                .map(|sample| sample.time),
         };
+        self.last = Some(Asked {
+            wanted,
+            number,
+            time: sample.time,
+            before,
+        });
         Some((
             number,
             Line::Sample {

@@ -54,6 +54,8 @@ class Machines:
         image, modules = self.request.getfixturevalue(f"{name}_kernel")
         files = [*options.pop("files", sorted(modules.glob("*.ko"))), self.reader]
         memory = {"stock": 512, "rt": 512, "test": 1024}[name]
+        if self.request.config.getoption("torture"):
+            options = {"cpus": 4, **options}
         return Vm(image, files, **{"memory": memory, **options})
 
     def get(self, name):
@@ -116,14 +118,21 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("refused", metafunc.module.FILES, ids=lambda path: path.stem)
 
 
+def pytest_addoption(parser):
+    """How long to torture jitimer, and how to repeat it."""
+    parser.addoption("--torture", action="store_true",
+                     help="the long form of tests/test_torture.py, with more CPUs")
+    parser.addoption("--seed", default="1", help="where random numbers start (default: 1)")
+
+
 def pytest_configure(config):
     """Declares this project's markers."""
     config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
 
 
 def pytest_collection_modifyitems(items):
-    """What needs no machine first, then one kernel after the other."""
-    def order(item):
+    """What one process is to run: all tests on one kernel's machine, or those of a file."""
+    for item in items:
         callspec = getattr(item, "callspec", None)
-        return (callspec.params.get("machine", "") if callspec else "")
-    items.sort(key=order)
+        group = callspec and callspec.params.get("machine") or item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))

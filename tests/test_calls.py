@@ -25,7 +25,7 @@ RETURN = "__x86_return_thunk"
 @pytest.fixture(scope="module")
 def code(kernel):
     """The instructions of each function: lists of mnemonic, operands and what they refer to."""
-    folder = build.stock(kernel, "KTIMER_CALLS=y")
+    folder = build.stock(kernel, "KTIMER_CALLS=y", name="calls", log="calls")
     text = subprocess.run(["objdump", "--disassemble", "--reloc", "--no-show-raw-insn",
                            folder / "tests/calls.o"], check=True, capture_output=True,
                           text=True).stdout

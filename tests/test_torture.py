@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0
+"""/proc/jitimer under torture. `make test` runs a short form of each scenario; `make torture` the
+whole, with more CPUs. What is random comes from a seed, which is printed at the start."""
+
+import random
+import re
+
+import pytest
+
+from test_jitimer import FOR_EVER, run
+
+# How many objects there are in the slab caches that jitimer's files come from. Shrinking a cache
+# empties KASAN's quarantine for it.
+OBJECTS = """
+objects() {
+    for cache in /sys/kernel/slab/kmalloc-cg-* /sys/kernel/slab/*seq_file*; do
+        echo 1 >$cache/shrink
+    done
+    awk '{ sum += $1 } END { print "objects " sum }' /sys/kernel/slab/kmalloc-cg-*/objects \
+        /sys/kernel/slab/*seq_file*/objects
+}
+"""
+
+
+@pytest.fixture
+def times(request):
+    """How often to do something: little in `make test`, much in `make torture`."""
+    return lambda few, many: many if request.config.getoption("torture") else few
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers for this test, by the seed."""
+    return random.Random(f"{request.config.getoption('seed')} {request.node.nodeid}")
+
+
+def delays(rng, count, longest):
+    """So many microseconds, each at random."""
+    return " ".join(str(rng.randrange(longest)) for _ in range(count))
+
+
+def test_loaded_and_unloaded_with_readers_running(vm, rng, times):
+    rounds = times(8, 1000)
+    run(vm, f"""
+        for delay in {delays(rng, rounds, 60000)}; do
+            insmod jitimer.ko tdelay=1 count=0
+            for i in 1 2 3 4; do cat /proc/jitimer >/dev/null 2>&1 & done
+            usleep $delay
+            rmmod jitimer
+            wait
+        done""", 60 + 10 * rounds)
+
+
+def test_readers_killed_at_random_moments(vm, rng, times):
+    rounds = times(12, 2500)
+    output = run(vm, f"""{OBJECTS}
+        insmod jitimer.ko tdelay=2
+        cat /proc/jitimer >/dev/null
+        test ! -d /sys/kernel/slab/kmalloc-cg-64 || objects
+        cat /sys/module/jitimer/refcnt
+        for delay in {delays(rng, rounds, 80000)}; do
+            for i in 1 2 3 4; do cat /proc/jitimer >/dev/null & done
+            usleep $delay
+            kill -KILL $(jobs -p) 2>/dev/null || true
+            wait
+        done
+        cat /sys/module/jitimer/refcnt
+        test ! -d /sys/kernel/slab/kmalloc-cg-64 || objects
+        rmmod jitimer""", 60 + 5 * rounds)
+    assert re.findall(r"^\d+$", output, re.MULTILINE) == ["0", "0"]
+    counts = [int(count) for count in re.findall(r"objects (\d+)", output)]
+    if counts and rounds > 100:
+        assert abs(counts[1] - counts[0]) < 200
+
+
+def test_cpus_taken_offline_under_waiting_timers(vm, rng, times):
+    rounds = times(3, 200)
+    cpus = int(run(vm, "nproc"))
+    picks = " ".join(str(rng.randrange(1, cpus)) for _ in range(rounds))
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay=5 count=0
+        for i in 1 2 3 4 5 6 7 8; do cat /proc/jitimer >out$i & done
+        for cpu in {picks}; do
+            echo 0 >/sys/devices/system/cpu/cpu$cpu/online
+            for i in 1 2 3 4 5 6 7 8; do : >out$i; done
+            # Each goes on: it has lines from after that.
+            for i in 1 2 3 4 5 6 7 8; do until [ -s out$i ]; do usleep 10000; done; done
+            echo 1 >/sys/devices/system/cpu/cpu$cpu/online
+        done
+        kill $(jobs -p)
+        wait
+        rmmod jitimer
+        echo went on""", 60 + 20 * rounds)
+    assert output == "went on\n"
+
+
+def test_many_readers_at_once(vm, times):
+    # 64 readers, each with a series of its own, whole and in order.
+    count = times(100, 15000)
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay=1 count={count}
+        for i in $(seq 64); do cat /proc/jitimer >out$i & done
+        wait
+        for i in $(seq 64); do
+            awk 'NR == 1 {{ next }}
+                 NR > 2 && $2 != $1 - before {{ print "line " NR " of {count + 2}: " $0; exit 1 }}
+                 /lost\\]$/ {{ lost += substr($(NF - 1), 2) }}
+                 {{ before = $1; lines++ }}
+                 END {{ print lines + lost }}' out$i
+            rm out$i
+        done
+        rmmod jitimer""", 120 + count / 10)
+    assert output.split() == [str(count + 1)] * 64
+
+
+def test_unloading_with_many_readers_waiting(vm, times):
+    output = run(vm, f"""
+        for i in $(seq {times(2, 20)}); do
+            insmod jitimer.ko tdelay={FOR_EVER}
+            for i in $(seq 32); do cat /proc/jitimer >out$i 2>/dev/null & done
+            for i in $(seq 32); do ./reader /proc/jitimer r9999 e99999 >poll$i & done
+            for i in $(seq 32); do
+                until [ "$(wc -l <out$i)" = 2 ] && [ -s poll$i ]; do usleep 10000; done
+            done
+            # The readers are asleep; only the unloading goes on.
+            read -r start rest </proc/uptime
+            rmmod jitimer
+            read -r end rest </proc/uptime
+            wait
+            echo "$start $end"
+            rm out* poll*
+        done""", 120)
+    longest = max(float(end) - float(start)
+                  for start, end in (line.split() for line in output.splitlines()))
+    print(f"rmmod with 64 readers waiting took {longest:.2f} s at most")
+    assert longest < 1
+
+
+FAIL = """
+cd /sys/kernel/debug
+for fault in failslab fail_page_alloc; do
+    echo N >$fault/ignore-gfp-wait
+    echo 0 >$fault/verbose
+done
+echo 0 >fail_page_alloc/min-order
+cd /root
+"""
+
+
+@pytest.mark.kernels("test")
+def test_every_allocation_of_a_reader_fails_once(vm, times):
+    for _ in range(times(1, 5)):
+        output = run(vm, f"""{FAIL}
+            insmod jitimer.ko tdelay=1
+            ./reader --fail-nth /proc/jitimer
+            cat /proc/jitimer
+            rmmod jitimer""", 300)
+        failed, refused = re.match(r"(\d+) allocations failed, (\d+) calls", output).groups()
+        print(f"{failed} allocations failed, {refused} of them to the reader's notice")
+        assert output.count("\n") == 8
+
+
+@pytest.mark.kernels("test")
+def test_every_allocation_of_loading_fails_once(vm, times):
+    if not times(False, True):
+        pytest.skip("too long")
+    print(run(vm, f"""{FAIL}
+        ./reader --fail-nth-load jitimer.ko jitimer
+        insmod jitimer.ko
+        cat /proc/jitimer
+        rmmod jitimer""", 1200))
+
+
+@pytest.mark.kernels("stock")
+def test_memory_is_charged_to_the_reader(vm):
+    # What a group of one reader that has 300 files open is charged, beside another file.
+    output = run(vm, f"""
+        mkdir -p /cgroup
+        mount -t cgroup2 none /cgroup
+        echo +memory >/cgroup/cgroup.subtree_control
+        insmod jitimer.ko tdelay={FOR_EVER}
+        for file in jitimer uptime; do
+            mkdir /cgroup/$file
+            : >opened
+            sh -c 'echo $$ >/cgroup/'$file'/cgroup.procs
+                exec ./reader /proc/'$file' o300 r9999 r9999 R' >opened & pid=$!
+            until grep -q '^o 300' opened && grep -q '^State:.[SZ]' /proc/$pid/status; do
+                usleep 10000
+            done
+            cat /cgroup/$file/memory.current
+            kill -KILL $pid
+            wait $pid || true
+        done
+        rmmod jitimer
+        until rmdir /cgroup/jitimer /cgroup/uptime; do usleep 10000; done
+        umount /cgroup""", 120)
+    ours, other = map(int, output.split())
+    # The state of an open file is larger than a timer and the samples that a series has.
+    assert ours - other > 300 * (40 + 6 * 40)
