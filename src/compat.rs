@@ -7,13 +7,13 @@
 pub use kernel::interrupt::LocalInterruptDisabled;
 
 #[cfg(ktimer_kernel_poll_box)]
-pub use kernel::sync::poll::PollCondVarBox;
+pub(crate) use kernel::sync::poll::PollCondVarBox;
 
 #[cfg(not(ktimer_kernel_interrupt))]
 pub use interrupt::LocalInterruptDisabled;
 
 #[cfg(not(ktimer_kernel_poll_box))]
-pub use poll_box::PollCondVarBox;
+pub(crate) use poll_box::PollCondVarBox;
 
 #[cfg(not(ktimer_kernel_interrupt))]
 mod interrupt {

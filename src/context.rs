@@ -36,6 +36,94 @@ pub fn in_atomic() -> bool {
     unsafe { bindings::ktimer_in_atomic() }
 }
 
+/// Whether this code runs in a soft interrupt, or with bottom halves disabled.
+///
+/// The C macro is `in_softirq()`.
+#[inline]
+pub fn in_softirq() -> bool {
+    // SAFETY: It only reads this CPU's preemption count (on PREEMPT_RT, the task's too).
+    unsafe { bindings::ktimer_in_softirq() }
+}
+
+/// Whether this code runs in a soft interrupt.
+///
+/// The C macro is `in_serving_softirq()`.
+#[inline]
+pub fn in_serving_softirq() -> bool {
+    // SAFETY: It only reads this CPU's preemption count (on PREEMPT_RT, the task's too).
+    unsafe { bindings::ktimer_in_serving_softirq() }
+}
+
+/// Whether this code runs in a hard interrupt.
+///
+/// The C macro is `in_hardirq()`.
+#[inline]
+pub fn in_hardirq() -> bool {
+    // SAFETY: It only reads this CPU's preemption count.
+    unsafe { bindings::ktimer_in_hardirq() }
+}
+
+/// This CPU's preemption count: 0 where it may switch to another task.
+///
+/// The C macro is `preempt_count()`.
+#[inline]
+pub fn preempt_count() -> u32 {
+    // SAFETY: It only reads this CPU's preemption count.
+    unsafe { bindings::ktimer_preempt_count() }
+}
+
+/// What all of these say, at one place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// [`in_interrupt`].
+    pub interrupt: bool,
+    /// [`in_softirq`].
+    pub softirq: bool,
+    /// [`in_serving_softirq`].
+    pub serving_softirq: bool,
+    /// [`in_hardirq`].
+    pub hardirq: bool,
+    /// [`in_atomic`].
+    pub atomic: bool,
+    /// [`irqs_disabled`].
+    pub irqs_disabled: bool,
+    /// [`preempt_count`].
+    pub preempt_count: u32,
+}
+
+impl Place {
+    /// This place.
+    #[inline]
+    pub fn here() -> Self {
+        Self {
+            interrupt: in_interrupt(),
+            softirq: in_softirq(),
+            serving_softirq: in_serving_softirq(),
+            hardirq: in_hardirq(),
+            atomic: in_atomic(),
+            irqs_disabled: irqs_disabled(),
+            preempt_count: preempt_count(),
+        }
+    }
+}
+
+/// In columns: each as 0 or 1, in the order of the fields, and the count in hexadecimal.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>9}{:>8}{:>8}{:>8}{:>7}{:>9}      {:08x}",
+            u8::from(self.interrupt),
+            u8::from(self.softirq),
+            u8::from(self.serving_softirq),
+            u8::from(self.hardirq),
+            u8::from(self.atomic),
+            u8::from(self.irqs_disabled),
+            self.preempt_count,
+        )
+    }
+}
+
 /// Whether interrupts are disabled on this CPU.
 ///
 /// The C macro is `irqs_disabled()`.

@@ -6,6 +6,7 @@
 
 #include <linux/cpumask.h>
 #include <linux/hardirq.h>
+#include <linux/interrupt.h>
 #include <linux/irqflags.h>
 #include <linux/pid_namespace.h>
 #include <linux/preempt.h>
@@ -40,6 +41,26 @@ bool ktimer_in_interrupt(void)
 bool ktimer_in_atomic(void)
 {
 	return in_atomic();
+}
+
+bool ktimer_in_softirq(void)
+{
+	return in_softirq();
+}
+
+bool ktimer_in_serving_softirq(void)
+{
+	return in_serving_softirq();
+}
+
+bool ktimer_in_hardirq(void)
+{
+	return in_hardirq();
+}
+
+unsigned int ktimer_preempt_count(void)
+{
+	return preempt_count();
 }
 
 bool ktimer_irqs_disabled(void)
@@ -81,4 +102,19 @@ void *ktimer_pde_data(const struct inode *inode)
 size_t ktimer_iov_iter_count(const struct iov_iter *iter)
 {
 	return iov_iter_count(iter);
+}
+
+void ktimer_tasklet_schedule(struct tasklet_struct *t)
+{
+	tasklet_schedule(t);
+}
+
+void ktimer_tasklet_hi_schedule(struct tasklet_struct *t)
+{
+	tasklet_hi_schedule(t);
+}
+
+u64 ktimer_get_jiffies_64(void)
+{
+	return get_jiffies_64();
 }

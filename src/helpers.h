@@ -5,6 +5,7 @@
 #define _KTIMER_HELPERS_H
 
 #include <linux/fs.h>
+#include <linux/interrupt.h>
 #include <linux/sched.h>
 #include <linux/spinlock_types.h>
 #include <linux/uio.h>
@@ -15,6 +16,10 @@ int ktimer_spin_trylock_bh(spinlock_t *lock);
 
 bool ktimer_in_interrupt(void);
 bool ktimer_in_atomic(void);
+bool ktimer_in_softirq(void);
+bool ktimer_in_serving_softirq(void);
+bool ktimer_in_hardirq(void);
+unsigned int ktimer_preempt_count(void);
 bool ktimer_irqs_disabled(void);
 bool ktimer_cpu_online(unsigned int cpu);
 pid_t ktimer_current_pid_in(struct pid_namespace *ns);
@@ -26,5 +31,10 @@ bool ktimer_object_is_on_stack(const void *object);
 
 void *ktimer_pde_data(const struct inode *inode);
 size_t ktimer_iov_iter_count(const struct iov_iter *iter);
+
+void ktimer_tasklet_schedule(struct tasklet_struct *t);
+void ktimer_tasklet_hi_schedule(struct tasklet_struct *t);
+
+u64 ktimer_get_jiffies_64(void);
 
 #endif

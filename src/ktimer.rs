@@ -7,7 +7,10 @@
 //! - [`jiffies`]: the time that kernel timers are set in.
 //! - [`sync`]: a spinlock for state that a timer's callback and a process share.
 //! - [`context`]: where the code that asks is running.
+//! - [`tasklet`]: tasklets, to compare with.
+//! - [`time`]: other clocks, and waiting.
 //! - [`proc_fs`]: files under `/proc`, read by way of `seq_file`.
+//! - [`series`]: samples of where code runs, taken in softirqs and shown in such a file.
 //! - [`mod@module_param`]: module parameters that know their range.
 //!
 //! Every module of this repository compiles against this crate and links its one object.
@@ -17,7 +20,10 @@ pub mod context;
 pub mod jiffies;
 pub mod module_param;
 pub mod proc_fs;
+pub mod series;
 pub mod sync;
+pub mod tasklet;
+pub mod time;
 pub mod timer;
 
 #[allow(

@@ -6,11 +6,26 @@
 //! text. The records need not be there yet when the file is opened. A reader gets those that are,
 //! and then waits, if [`ProcFile::wait`] says so, for the next one.
 //!
+//! Two kinds of files need less than that: [`Text`] shows one text at once, and [`Produced`] makes
+//! each record when it is asked for.
+//!
 //! [`ProcEntry`] is the file's name in `/proc`. Dropping it ends all reading: it hangs up each open
 //! file, waits for the readers to leave, and closes the files, whoever still holds a descriptor.
 //!
 //! C headers: [`include/linux/proc_fs.h`](srctree/include/linux/proc_fs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
+
+mod produced;
+mod text;
+
+pub use produced::{
+    Produce,
+    Produced, //
+};
+pub use text::{
+    Show,
+    Text, //
+};
 
 use crate::bindings;
 use core::{

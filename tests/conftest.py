@@ -15,6 +15,10 @@ import kernels
 from vm import Vm
 
 
+# What is built for each kernel beside jitimer.
+MODULES = ("KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m")
+
+
 @pytest.fixture(scope="session")
 def kernel():
     """The newest supported stock kernel."""
@@ -24,21 +28,21 @@ def kernel():
 @pytest.fixture(scope="session")
 def stock_kernel(kernel):
     """The image of that, and where the modules for it are."""
-    return kernel.image, build.stock(kernel, "KTIMER_ORIGINAL=m")
+    return kernel.image, build.stock(kernel, *MODULES)
 
 
 @pytest.fixture(scope="session")
 def rt_kernel():
     """The same of the newest stock kernel with PREEMPT_RT."""
     kernel = kernels.fetch(kernels.find(flavour="rt-amd64"))
-    return kernel.image, build.stock(kernel, "KTIMER_ORIGINAL=m")
+    return kernel.image, build.stock(kernel, *MODULES)
 
 
 @pytest.fixture(scope="session")
 def test_kernel(kernel):
     """The same of the test kernel; the modules with tests are among those."""
     image = debug_kernel.make(kernel) / debug_kernel.IMAGE
-    return image, build.debug(kernel, "KTIMER_ORIGINAL=m")
+    return image, build.debug(kernel, *MODULES)
 
 
 class Machines:
@@ -130,6 +134,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """What one process is to run: all tests on one kernel's machine, or those of a file."""
     for item in items:

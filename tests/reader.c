@@ -17,8 +17,11 @@
  *	sMS     select(), eMS epoll_wait(), likewise
  *	xN      splice() up to N bytes into a pipe, and read that
  *	tN      N threads that read() to the end; all that they got, each line once
- *	c       another thread closes the descriptor 100 ms from now
+ *	c       when this thread sleeps, another one closes the descriptor, and then sends a signal
  *	oN      open the file N more times, and keep it open
+ *	mN      N threads that open the file anew and read() once; then one reads to the end, the next
+ *	        polls, and so on; prints a line when all of them sleep, and ends with them
+ *	q       wait for a signal
  *
  *	reader --fail-nth FILE          fails the first, second, ... allocation of opening, polling and
  *	                                reading the file, until there are no more
@@ -31,6 +34,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,31 +156,89 @@ static void do_threads(int n)
 	putchar('\n');
 }
 
+/* Whether a thread of this process sleeps. */
+static int sleeps(pid_t tid)
+{
+	char name[64], text[256] = "";
+	char *state;
+	int f;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
+	f = open(name, O_RDONLY);
+	if (f < 0 || read(f, text, sizeof(text) - 1) < 0)
+		err(2, "%s", name);
+	close(f);
+	state = strrchr(text, ')');
+	return state && state[2] == 'S';
+}
+
+static void nothing(int signal)
+{
+}
+
 static void *closing_thread(void *arg)
 {
-	usleep(100000);
+	while (!sleeps(getpid()))
+		usleep(1000);
 	close(fd);
+	kill(getpid(), SIGUSR1);
 	return NULL;
 }
 
+static pid_t tids[256];
+static const char *file_name;
+
+static void *waiting_thread(void *arg)
+{
+	long number = (long)arg;
+	struct pollfd p = { .fd = open(file_name, O_RDONLY), .events = POLLIN };
+	char text[4096];
+
+	if (p.fd < 0 || read(p.fd, text, sizeof(text)) <= 0)
+		err(2, "%s", file_name);
+	__atomic_store_n(&tids[number], gettid(), __ATOMIC_SEQ_CST);
+	if (number % 2)
+		poll(&p, 1, -1);
+	else
+		while (read(p.fd, text, sizeof(text)) > 0)
+			;
+	close(p.fd);
+	return NULL;
+}
+
+static void do_many(long n)
+{
+	pthread_t threads[256];
+
+	for (long i = 0; i < n && i < 256; i++)
+		if (pthread_create(&threads[i], NULL, waiting_thread, (void *)i))
+			errx(2, "pthread_create");
+	for (long i = 0; i < n && i < 256; i++)
+		while (!__atomic_load_n(&tids[i], __ATOMIC_SEQ_CST) || !sleeps(tids[i]))
+			usleep(1000);
+	print('m', n, 0);
+	for (long i = 0; i < n && i < 256; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* Opened before anything fails, since opening it takes memory. */
+static int fail_fd;
+
 static void set_fail_nth(int n)
 {
-	int f = open("/proc/thread-self/fail-nth", O_WRONLY);
+	char text[16];
 
-	if (f < 0 || dprintf(f, "%d", n) < 0)
-		err(2, "fail-nth");
-	close(f);
+	if (pwrite(fail_fd, text, snprintf(text, sizeof(text), "%d", n), 0) < 0)
+		err(2, "setting fail-nth");
 }
 
 /* Whether the n-th allocation was reached, and so failed. */
 static int failed_nth(void)
 {
 	char text[16] = "";
-	int f = open("/proc/thread-self/fail-nth", O_RDONLY);
 
-	if (f < 0 || read(f, text, sizeof(text) - 1) < 0)
-		err(2, "fail-nth");
-	close(f);
+	if (pread(fail_fd, text, sizeof(text) - 1, 0) < 0)
+		err(2, "reading fail-nth");
 	return atoi(text) == 0;
 }
 
@@ -217,6 +279,9 @@ static int fail_nth(const char *name, int (*what)(const char *), const char *unl
 {
 	int n, refused = 0;
 
+	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (fail_fd < 0)
+		err(2, "fail-nth");
 	for (n = 1;; n++) {
 		int ret, error, reached;
 
@@ -251,6 +316,8 @@ int main(int argc, char **argv)
 		return fail_nth(argv[2], load, argv[3]);
 	if (argc < 2)
 		errx(2, "usage: reader FILE OPERATION...; see its source");
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nothing }, NULL);
+	file_name = argv[1];
 	fd = open(argv[1], O_RDONLY);
 	if (fd < 0) {
 		print('o', -1, 0);
@@ -301,6 +368,12 @@ int main(int argc, char **argv)
 		case 'c':
 			if (pthread_create(&thread, NULL, closing_thread, NULL))
 				errx(2, "pthread_create");
+			break;
+		case 'm':
+			do_many(n);
+			break;
+		case 'q':
+			pause();
 			break;
 		case 'o':
 			for (got = 0; got < n && open(argv[1], O_RDONLY) >= 0; got++)

@@ -31,10 +31,11 @@ def read(vm, arguments, parameters="tdelay=1"):
 
 def test_each_line_comes_when_it_is_taken(vm):
     # A buffer with room for all of them, and yet each read gives what there is by then.
-    first, *others = read(vm, "r4096 r4096 r4096 r4096 r4096 r4096 r4096", "tdelay=20")
+    first, *others = read(vm, "r4096 r4096 r4096 r4096 r4096 r4096 r4096", "tdelay=50")
     assert first[2].count("\n") == 2
-    assert [text.count("\n") for _, _, text in others] == [1] * 5 + [0]
-    check_series(samples(first[2] + "".join(text for _, _, text in others)), 20)
+    assert sum(result > 0 for _, result, _ in others) > 1
+    assert others[-1][1] == 0
+    check_series(samples(first[2] + "".join(text for _, _, text in others)), 50)
 
 
 def test_what_was_read_can_be_read_again(vm):
@@ -62,15 +63,18 @@ def test_past_the_lines_that_there_are_is_past_the_end(vm):
                      + 50 * n} for n in range(1, 5)]], 50)
 
 
-def test_poll_and_select_tell_when_there_is_a_line(vm):
-    done = read(vm, "n w0 r4096 w0 s0 e0 r4096 w10000 r4096 s10000 r4096 e10000 r4096 w10000 r4096 "
-                    "w10000 r4096 w0 s0 e0 r4096", "tdelay=30")
+def test_poll_and_select_tell_that_there_is_no_line(vm):
+    done = read(vm, "n w0 r4096 w0 s0 e0 w50 r4096", f"tdelay={FOR_EVER}")
     assert done[0] == ("w", POLLIN, "")
-    assert done[2:6] == [("w", 0, ""), ("s", 0, ""), ("e", 0, ""), ("r", "EAGAIN", "")]
-    assert [done[n][:2] for n in (6, 8, 10, 12, 14)] == [
-        ("w", POLLIN), ("s", 1), ("e", POLLIN), ("w", POLLIN), ("w", POLLIN)]
-    assert [done[n][2].count("\n") for n in (7, 9, 11, 13, 15)] == [1] * 5
-    assert done[16:] == [("w", POLLIN, ""), ("s", 1, ""), ("e", POLLIN, ""), ("r", 0, "")]
+    assert done[2:] == [("w", 0, ""), ("s", 0, ""), ("e", 0, ""), ("w", 0, ""), ("r", "EAGAIN", "")]
+
+
+def test_poll_and_select_tell_when_there_is_a_line(vm):
+    done = read(vm, "n r4096 w60000 r100 s60000 r100 e60000 r100 w60000 r100 s60000 r100 "
+                    "w0 s0 e0 r100", "tdelay=30")
+    assert [entry[:2] for entry in done[1:11:2]] == [
+        ("w", POLLIN), ("s", 1), ("e", POLLIN), ("w", POLLIN), ("s", 1)]
+    assert done[11:] == [("w", POLLIN, ""), ("s", 1, ""), ("e", POLLIN, ""), ("r", 0, "")]
     check_series(samples("".join(text for _, _, text in done)), 30)
 
 
@@ -98,11 +102,11 @@ def test_threads_share_one_series(vm):
 
 
 def test_closed_by_another_thread(vm):
-    # The read that is under way has the file open until it is done.
-    first, second, third = read(vm, "r4096 c r4096 r4096", "tdelay=100")
+    # The read that is under way has the file open until it is done: by a signal, here.
+    first, second, third = read(vm, "r4096 c r4096 r4096", f"tdelay={FOR_EVER}")
     assert first[2].count("\n") == 2
-    assert second[2].count("\n") == 1
-    assert third[:2] == ("r", "EBADF")
+    assert second == ("r", "EINTR", "")
+    assert third == ("r", "EBADF", "")
 
 
 def test_unload_while_somebody_polls(vm):

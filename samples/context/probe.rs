@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What looks around in a callback, of whatever kind, for somebody who waits for it.
+
+use kernel::{
+    impl_has_hr_timer,
+    new_spinlock,
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow,
+        Completion,
+        SetOnce, //
+    },
+    time::{
+        hrtimer,
+        hrtimer::HrTimerPointer,
+        Delta,
+        Monotonic, //
+    },
+    workqueue, //
+};
+use ktimer::{
+    context::Place,
+    prelude::*,
+    tasklet,
+    timer, //
+};
+use pin_init::stack_pin_init;
+
+/// Looks where its callback runs, whoever calls it.
+#[pin_data]
+struct Probe {
+    seen: SetOnce<Place>,
+    #[pin]
+    done: Completion,
+    #[pin]
+    hrtimer: hrtimer::HrTimer<Self>,
+}
+
+impl Probe {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            seen: SetOnce::new(),
+            done <- Completion::new(),
+            hrtimer <- hrtimer::HrTimer::new(),
+        })
+    }
+
+    fn look(&self) {
+        self.seen.populate(Place::here());
+        self.done.complete_all();
+    }
+
+    /// Waits until it has looked.
+    fn seen(&self) -> Option<Place> {
+        self.done.wait_for_completion();
+        self.seen.copy()
+    }
+}
+
+impl<C: timer::CallbackMode> TimerCallback<C> for Probe {
+    fn run(&self, _context: TimerContext<'_, Self, C>) {
+        self.look();
+    }
+}
+
+impl tasklet::TaskletCallback for Probe {
+    fn run(&self, _context: tasklet::TaskletContext<'_, Self>) {
+        self.look();
+    }
+}
+
+impl hrtimer::HrTimerCallback for Probe {
+    type Pointer<'a> = Arc<Self>;
+
+    fn run(
+        this: ArcBorrow<'_, Self>,
+        _context: hrtimer::HrTimerCallbackContext<'_, Self>,
+    ) -> hrtimer::HrTimerRestart {
+        this.look();
+        hrtimer::HrTimerRestart::NoRestart
+    }
+}
+
+impl_has_hr_timer! {
+    impl HasHrTimer<Self> for Probe {
+        mode: hrtimer::RelativeMode<Monotonic>, field: self.hrtimer
+    }
+}
+
+pub(crate) fn from_timer<C: timer::CallbackMode>() -> Option<Place> {
+    stack_pin_init!(let timer = Timer::<Probe, C>::new(Probe::new()));
+    timer.arm(Jiffies::now());
+    timer.seen()
+}
+
+pub(crate) fn from_tasklet() -> Option<Place> {
+    stack_pin_init!(let tasklet = tasklet::Tasklet::new(Probe::new()));
+    tasklet.schedule(tasklet::Priority::Normal);
+    tasklet.seen()
+}
+
+pub(crate) fn from_bh_work() -> Option<Place> {
+    let probe = Arc::pin_init(Probe::new(), GFP_KERNEL).ok()?;
+    let queue = workqueue::system_bh();
+    let worker = probe.clone();
+    queue.try_spawn(GFP_KERNEL, move || worker.look()).ok()?;
+    probe.seen()
+}
+
+pub(crate) fn from_hrtimer() -> Option<Place> {
+    let probe = Arc::pin_init(Probe::new(), GFP_KERNEL).ok()?;
+    let _handle = probe.clone().start(Delta::from_micros(100));
+    probe.seen()
+}
+
+pub(crate) fn under_spinlock() -> Option<Place> {
+    stack_pin_init!(let lock = new_spinlock!(()));
+    let _guard = lock.lock();
+    Some(Place::here())
+}
+
+pub(crate) fn under_spinlock_bh() -> Option<Place> {
+    stack_pin_init!(let lock = new_spinlock_bh!(()));
+    let _guard = lock.lock();
+    Some(Place::here())
+}

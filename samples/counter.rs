@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `counter`: "a counter in a device driver which increments after every fixed interval of time".
+//!
+//! ```text
+//! # insmod counter.ko period_ms=200; sleep 10; cat /proc/jitcounter
+//! 50
+//! ```
+//!
+//! Who arms a timer for now and a period drifts: now is a bit later than when the timer was due,
+//! and these bits add up. `forward()` arms it for a period after it was due; and if it comes so
+//! late that whole periods were missed, it says how many, so that they are counted too. However
+//! busy the machine is, the counter tells how many periods have passed.
+//!
+//! The timer is in an `Arc`, shared by all who have the file open. When the last of them is gone,
+//! so is the timer.
+
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+use ktimer::{
+    prelude::*,
+    proc_fs::{
+        ProcEntry,
+        Show,
+        Text, //
+    }, //
+};
+
+module! {
+    type: CounterModule,
+    name: "counter",
+    authors: ["The jitimer authors"],
+    description: "A counter that is incremented at a fixed interval: /proc/jitcounter",
+    license: "GPL",
+}
+
+module_param! {
+    /// From one increment to the next.
+    static PERIOD_MS: period_ms = 200, 1..=86_400_000,
+        "milliseconds from one increment to the next, from 1 to 86400000 (default 200)";
+}
+
+struct Counter {
+    count: Atomic<usize>,
+    period: JiffiesDelta,
+}
+
+impl TimerCallback for Counter {
+    fn run(&self, context: TimerContext<'_, Self>) {
+        let missed = context.forward(self.period);
+        self.count.fetch_add(1 + missed, Relaxed);
+    }
+}
+
+impl Show for Counter {
+    fn show(&self, m: &SeqFile) {
+        seq_print!(m, "{}\n", self.count.load(Relaxed));
+    }
+}
+
+struct CounterModule {
+    _entry: ProcEntry<Text<Arc<Timer<Counter>>>>,
+}
+
+impl kernel::Module for CounterModule {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let period = JiffiesDelta::from_millis(PERIOD_MS.value() as u32);
+        let timer = Arc::pin_init(
+            Timer::new(Counter {
+                count: Atomic::new(0),
+                period,
+            }),
+            GFP_KERNEL,
+        )?;
+        timer.arm(Jiffies::now() + period);
+        Ok(Self {
+            _entry: ProcEntry::new(c"jitcounter", timer)?,
+        })
+    }
+}

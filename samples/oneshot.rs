@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `oneshot`: a line five seconds after the module is loaded, once.
+//!
+//! The callback does not arm the timer again, so it runs once. Unload the module earlier, and it
+//! never runs: dropping the timer sees to that, which nobody had to think of.
+//!
+//! ```text
+//! # insmod oneshot.ko; sleep 6; rmmod oneshot; dmesg
+//! oneshot: Initializing a module with timer.
+//! oneshot: This line is printed after 5000 ms.
+//! oneshot: Goodbye, cruel world!
+//! ```
+
+use kernel::prelude::*;
+use ktimer::prelude::*;
+
+module! {
+    type: OneShot,
+    name: "oneshot",
+    authors: ["The jitimer authors"],
+    description: "Prints a line some time after it was loaded",
+    license: "GPL",
+}
+
+module_param! {
+    /// How long to wait.
+    static DELAY_MS: delay_ms = 5000, 1..=86_400_000,
+        "milliseconds from loading to the line, from 1 to 86400000 (default 5000)";
+}
+
+/// What to say: it is the timer's whole state.
+struct Message {
+    delay_ms: u32,
+}
+
+impl TimerCallback for Message {
+    fn run(&self, _context: TimerContext<'_, Self>) {
+        pr_alert!("This line is printed after {} ms.\n", self.delay_ms);
+    }
+}
+
+struct OneShot {
+    _timer: Pin<KBox<Timer<Message>>>,
+}
+
+impl kernel::Module for OneShot {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        pr_alert!("Initializing a module with timer.\n");
+        let delay_ms = DELAY_MS.value() as u32;
+        let timer = KBox::pin_init(Timer::new(Message { delay_ms }), GFP_KERNEL)?;
+        timer.arm(Jiffies::now() + JiffiesDelta::from_millis(delay_ms));
+        Ok(Self { _timer: timer })
+    }
+}
+
+impl Drop for OneShot {
+    fn drop(&mut self) {
+        pr_alert!("Goodbye, cruel world!\n");
+    }
+}

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The samples: what their stories say."""
+
+import re
+
+import pytest
+
+from test_jitimer import check_series, run, samples
+
+
+def log(vm, module, script):
+    """Runs a script; returns what a module has printed meanwhile."""
+    before = len(vm.console())
+    run(vm, script)
+    return re.findall(rf"\] {module}: (.*)", vm.console()[before:])
+
+
+@pytest.fixture(scope="module")
+def virtual(machines):
+    """The stock kernel under virtual time, where waiting costs nothing."""
+    with machines.make("stock", virtual=True) as machine:
+        machine.boot()
+        yield machine
+
+
+def test_kt(vm):
+    printed = log(vm, "kt", "insmod kt.ko period_ms=100; sleep 1; rmmod kt")
+    assert printed[:4] == ["Entering: kt_init", "kt_timer is started",
+                           "Before kt_do_the_work, count = 0", "After kt_do_the_work, count = 1"]
+    callbacks = printed[4:-2]
+    assert len(callbacks) >= 5 and set(callbacks) == {"Entering: timer_callback"}
+    assert printed[-2:] == ["exiting kt module", f"kt_global_data.count = [{1 + len(callbacks)}]"]
+
+
+def test_kt_every_ten_seconds(virtual):
+    printed = log(virtual, "kt", "insmod kt.ko; sleep 35; rmmod kt")
+    assert printed.count("Entering: timer_callback") == 3
+    assert printed[-1] == "kt_global_data.count = [4]"
+
+
+def test_oneshot(virtual):
+    assert log(virtual, "oneshot", "insmod oneshot.ko; sleep 20; rmmod oneshot") == [
+        "Initializing a module with timer.", "This line is printed after 5000 ms.",
+        "Goodbye, cruel world!"]
+
+
+def test_oneshot_unloaded_earlier(vm):
+    assert log(vm, "oneshot", "insmod oneshot.ko delay_ms=500; rmmod oneshot; sleep 1") == [
+        "Initializing a module with timer.", "Goodbye, cruel world!"]
+
+
+def test_oneshot_says_it_once(vm):
+    printed = log(vm, "oneshot", "insmod oneshot.ko delay_ms=20; sleep 1; rmmod oneshot")
+    assert printed.count("This line is printed after 20 ms.") == 1
+
+
+def test_counter_does_not_drift(virtual):
+    # The file is read half a period after an increment.
+    counts = run(virtual, """
+        insmod counter.ko
+        sleep 0.1
+        for i in 1 2 3 4 5; do sleep 10; cat /proc/jitcounter; done
+        rmmod counter""").split()
+    assert counts == ["50", "100", "150", "200", "250"]
+
+
+def test_counter(vm):
+    first, second = run(vm, """
+        insmod counter.ko period_ms=8
+        until [ "$(cat /proc/jitcounter)" -gt 5 ]; do usleep 10000; done
+        cat /proc/jitcounter; sleep 1; cat /proc/jitcounter
+        rmmod counter""").split()
+    # 125 periods of two ticks, whether the callback was late or not.
+    assert int(second) - int(first) >= 124
+
+
+@pytest.mark.parametrize("way", ["jitbusy", "jitsched", "jitqueue", "jitschedto"])
+def test_jit_waits(vm, way):
+    lines = run(vm, f"insmod jit.ko delay=10; dd if=/proc/{way} bs=20 count=4 2>/dev/null; "
+                    "rmmod jit").splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        before, after = map(int, line.split())
+        assert after - before >= 10
+
+
+@pytest.mark.parametrize("way", ["jitbusy", "jitsched", "jitqueue", "jitschedto"])
+@pytest.mark.parametrize("end", ["kill -TERM $pid", "rmmod jit; unloaded=1"])
+def test_jit_wait_ends(vm, way, end):
+    # At a signal, or with the module; a line would take ten seconds.
+    output = run(vm, f"""
+        insmod jit.ko delay=2500
+        : >out
+        cat /proc/{way} >out & pid=$!
+        until grep -q read_iter /proc/$pid/stack 2>/dev/null ||
+            [ "$(cut -d' ' -f14,15 /proc/$pid/stat)" != "0 0" ] ||
+            grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
+        {end}
+        wait $pid || true
+        test -n "$unloaded" || rmmod jit
+        cat out""")
+    assert output == ""
+
+
+def test_jitbusy_and_jitimer(vm):
+    # The experiment of the book: the timer runs, though the CPU is busy in the kernel.
+    output = run(vm, """
+        insmod jit.ko delay=250; insmod jitimer.ko
+        for cpu in $(seq $(nproc)); do cat /proc/jitbusy >busy$cpu & done
+        until [ -s busy1 ]; do usleep 10000; done
+        cat /proc/jitimer
+        kill $(jobs -p); wait
+        rmmod jitimer; rmmod jit""")
+    series = samples(output)
+    check_series(series, 10)
+    # On time, that is: on a machine of two threads that share what they run on, within a second.
+    assert all(line["delta"] <= 260 for line in series)
+
+
+def test_jitbusy_and_jitimer_under_virtual_time(virtual):
+    output = run(virtual, """
+        insmod jit.ko delay=250; insmod jitimer.ko
+        cat /proc/jitbusy >busy & pid=$!
+        until [ -s busy ]; do usleep 10000; done
+        cat /proc/jitimer
+        kill $pid; wait $pid || true
+        rmmod jitimer; rmmod jit""")
+    assert [line["delta"] for line in samples(output)] == [0, 10, 10, 10, 10, 10]
+
+
+def test_currentime(vm):
+    first, second, *_ = run(vm, "insmod jit.ko; cat /proc/currentime; cat /proc/currentime; "
+                                "rmmod jit").splitlines()
+    jiffies, jiffies_64, real = first.split()
+    assert int(jiffies, 16) == int(jiffies_64, 16)
+    # The coarse time is that of the last tick.
+    assert 0 <= float(real) - float(second) < 1
+    assert float(real) > 1e9
+
+
+@pytest.mark.parametrize("name", ["jitasklet", "jitasklethi"])
+def test_jit_tasklets(vm, name):
+    series = samples(run(vm, f"insmod jit.ko; cat /proc/{name}; rmmod jit"))
+    check_series(series, 0)
+    assert series[-1]["time"] - series[0]["time"] < 250
+
+
+def test_context(vm):
+    header, *lines = run(vm, "insmod context.ko; cat /proc/jitcontext; rmmod context").splitlines()
+    names = header.split()[1:]
+    table = {line.split()[0]: dict(zip(names, line.split()[1:])) for line in lines}
+    yes = {where: {name for name, value in row.items() if value == "1"}
+           for where, row in table.items()}
+    rt = "-rt-" in run(vm, "uname -r")
+    bottom_half = {"interrupt", "softirq", "serving"}
+    assert yes["process"] == set()
+    assert yes["SpinLockBh"] - {"atomic"} == {"interrupt", "softirq"}
+    for where in ("timer", "tasklet", "BH-work"):
+        assert yes[where] - {"atomic"} == bottom_half
+    assert yes["timer-IRQSAFE"] - {"atomic"} == bottom_half | {"irqs-off"}
+    assert "interrupt" in yes["hrtimer"]
+    assert ("hardirq" in yes["hrtimer"]) == (not rt)
+    assert len(lines) == 8
+
+
+def wheel(text):
+    """The lines of /proc/jitwheel."""
+    header, *lines = text.splitlines()
+    assert header.split() == ["delay", "level", "granularity", "due", "ran", "late", "percent"]
+    return [dict(zip(header.split(), map(float, line.split()))) for line in lines]
+
+
+def check_wheel(rows):
+    """What must hold on a machine however busy: never early, and the levels are the wheel's."""
+    for row in rows:
+        assert row["ran"] - row["due"] == row["late"] > 0
+        assert row["granularity"] == 8 ** row["level"]
+        assert abs(row["percent"] - 100 * row["late"] / row["delay"]) < 0.001
+    assert [row["delay"] for row in rows[:4]] == [1, 62, 63, 503]
+
+
+def test_wheel(vm):
+    rows = wheel(run(vm, "insmod wheel.ko longest=510; cat /proc/jitwheel; rmmod wheel", 120))
+    check_wheel(rows)
+    assert len(rows) == 5
+
+
+def test_wheel_exactly(virtual):
+    # An hour's worth: the timer runs when its list is due, to the jiffy.
+    rows = wheel(run(virtual, "sleep 10; insmod wheel.ko longest=2064383; cat /proc/jitwheel; "
+                              "rmmod wheel", 600))
+    check_wheel(rows)
+    assert len(rows) == 12
+    for row in rows:
+        granularity = row["granularity"]
+        assert row["ran"] == (row["due"] // granularity + 1) * granularity
+        assert row["late"] <= max(1, row["delay"] / 7.8)
+
+
+def test_a_timer_runs_where_it_was_armed(vm):
+    output = run(vm, """
+        insmod wheel.ko
+        for cpu in 0 1; do taskset -c $cpu cat /proc/jitcpu; done
+        rmmod wheel""")
+    rows = [line.split() for line in output.splitlines()]
+    assert [row[:2] for row in rows if row[0] != "timer"] == [
+        ["pinned", "0"], ["not-pinned", "0"], ["pinned", "1"], ["not-pinned", "1"]]
+    assert [row[2] for row in rows if row[0] == "pinned"] == ["0", "1"]
+
+
+def test_a_timer_moves_away_from_a_cpu_that_goes_offline(vm):
+    output = run(vm, """
+        insmod wheel.ko delay=400
+        : >out
+        taskset -c 1 cat /proc/jitcpu >out & pid=$!
+        until grep -q '^State:.S' /proc/$pid/status && [ -s out ]; do usleep 10000; done
+        echo 0 >/sys/devices/system/cpu/cpu1/online
+        wait $pid
+        echo 1 >/sys/devices/system/cpu/cpu1/online
+        rmmod wheel
+        cat out""", 120)
+    rows = [line.split() for line in output.splitlines()[1:]]
+    assert rows[0] == ["pinned", "1", "0"]
+    assert rows[1] == ["not-pinned", "0", "0"]
+
+
+@pytest.mark.parametrize("parameter", [
+    "kt period_ms", "oneshot delay_ms", "counter period_ms", "jit delay", "wheel longest",
+    "wheel delay"])
+@pytest.mark.parametrize("value", ["0", "x", "99999999999999999999"])
+def test_parameters_out_of_range(vm, parameter, value):
+    module, name = parameter.split()
+    result = vm.run(f"insmod {module}.ko {name}={value}; "
+                    f"dmesg | grep '{module}: {name}' | tail -n 1")
+    assert "Invalid argument" in result.output
+    assert re.search(rf"invalid value '{value}': it must be a number from 1 to \d+", result.output)
