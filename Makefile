@@ -10,7 +10,7 @@ SEED ?= $(shell date +%s)
 # Everything but the plain build of modules happens in the tool root, which has what it needs.
 in-root := scripts/in-root
 
-.PHONY: modules clean run shell test torture check doc fmt clippy shellcheck help
+.PHONY: modules samples clean run shell test torture check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -24,10 +24,19 @@ clean: ## remove what was built in this folder; the cache stays ('scripts/in-roo
 		-o -name ktimer_doctests.rs \) \
 		-exec rm -f {} +
 
-run: ## boot a stock Debian kernel in a VM, load jitimer.ko there, read /proc/jitimer
-	@$(in-root) scripts/run.py $(if $(VIRTUAL),--virtual) $(if $(TDELAY),--tdelay '$(TDELAY)')
+samples: ## build jitimer and the samples, for KDIR if that is given, else for a stock Debian kernel
+ifeq ($(origin KDIR),file)
+	@$(in-root) scripts/build.py
+else
+	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' KTIMER_SAMPLES=m modules
+endif
 
-shell: ## a prompt in that VM, with jitimer.ko at hand
+run: ## boot a stock Debian kernel in a VM, load jitimer.ko there, read /proc/jitimer; S=SAMPLE: that
+	@$(in-root) scripts/run.py $(if $(VIRTUAL),--virtual) $(if $(S),--sample '$(S)') \
+		$(if $(TDELAY)$(P),--parameters '$(if $(TDELAY),tdelay=$(TDELAY)) $(P)')
+
+shell: ## a prompt in that VM, with jitimer.ko and the samples at hand
 	@$(in-root) scripts/run.py --shell
 
 test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's -k)
@@ -58,5 +67,7 @@ help: ## this text
 	@echo 'for modules:  KDIR=FOLDER   another kernel to build for'
 	@echo 'for run:      VIRTUAL=1     exact virtual time: one instruction is a nanosecond'
 	@echo '              TDELAY=N      the parameter tdelay, in jiffies'
+	@echo '              S=SAMPLE      $(patsubst samples/%.rs,%,$(wildcard samples/*.rs))'
+	@echo "              P='NAME=VALUE ...', its parameters"
 	@echo 'for all:      JITIMER_CACHE=FOLDER, where kernels and tools are kept'
 	@echo "              (see 'scripts/in-root --help')"

@@ -1,11 +1,18 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Builds the modules for the kernels of the cache, each kernel's in a folder of its own."""
+"""Builds the modules for the kernels of the cache, each kernel's in a folder of its own.
 
+As a command it builds jitimer and the samples for the newest supported stock kernel, and prints
+where they are.
+"""
+
+import argparse
 import os
 import shutil
 
-from cache import PROJECT, key, lock, step
+from cache import PROJECT, key, lock, run_main, step
 import debug_kernel
+import kernels
 import rust_metadata
 
 # Where the modules are built, out of the sources' way.
@@ -46,3 +53,15 @@ def reader():
          ["gcc-14", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
           "-pthread", source, "-o", new])
     return new.rename(program)
+
+
+def main():
+    """The command."""
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    for module in sorted(stock(kernels.fetch(kernels.find()), "KTIMER_SAMPLES=m").glob("*.ko")):
+        print(module)
+
+
+if __name__ == "__main__":
+    run_main(main)

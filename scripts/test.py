@@ -50,7 +50,7 @@ def main():
                 made.result()
     totals = Totals()
     # Each machine is for one process; several at a time.
-    status = pytest.main(["-v", "--tb=short", "-p", "no:cacheprovider", "--dist=loadgroup",
+    status = pytest.main(["-v", "--tb=short", "--durations=20", "-p", "no:cacheprovider", "--dist=loadgroup",
                           f"--numprocesses={min(os.cpu_count(), 4)}", str(PROJECT / "tests"),
                           *sys.argv[1:]], plugins=[totals])
     if "--help" in sys.argv:

@@ -180,6 +180,7 @@ def test_parameter_at_load(vm):
     check_series(samples(lines), 23)
 
 
+@pytest.mark.kernels("stock", "test")
 @pytest.mark.parametrize("value", ["0", "-5", "abc", str(1 << 30), "9" * 30, "''", "10x"])
 def test_parameter_refused_at_load(vm, value):
     result = vm.run(f"insmod jitimer.ko tdelay={value}; dmesg | grep 'jitimer: tdelay' | tail -n 1")

@@ -34,8 +34,6 @@ struct Probe {
     seen: SetOnce<Place>,
     #[pin]
     done: Completion,
-    #[pin]
-    hrtimer: hrtimer::HrTimer<Self>,
 }
 
 impl Probe {
@@ -43,7 +41,6 @@ impl Probe {
         pin_init!(Self {
             seen: SetOnce::new(),
             done <- Completion::new(),
-            hrtimer <- hrtimer::HrTimer::new(),
         })
     }
 
@@ -71,20 +68,29 @@ impl tasklet::TaskletCallback for Probe {
     }
 }
 
-impl hrtimer::HrTimerCallback for Probe {
+/// An `hrtimer` is a field of what its callback works on.
+#[pin_data]
+struct HrProbe {
+    #[pin]
+    hrtimer: hrtimer::HrTimer<Self>,
+    #[pin]
+    probe: Probe,
+}
+
+impl hrtimer::HrTimerCallback for HrProbe {
     type Pointer<'a> = Arc<Self>;
 
     fn run(
         this: ArcBorrow<'_, Self>,
         _context: hrtimer::HrTimerCallbackContext<'_, Self>,
     ) -> hrtimer::HrTimerRestart {
-        this.look();
+        this.probe.look();
         hrtimer::HrTimerRestart::NoRestart
     }
 }
 
 impl_has_hr_timer! {
-    impl HasHrTimer<Self> for Probe {
+    impl HasHrTimer<Self> for HrProbe {
         mode: hrtimer::RelativeMode<Monotonic>, field: self.hrtimer
     }
 }
@@ -110,9 +116,13 @@ pub(crate) fn from_bh_work() -> Option<Place> {
 }
 
 pub(crate) fn from_hrtimer() -> Option<Place> {
-    let probe = Arc::pin_init(Probe::new(), GFP_KERNEL).ok()?;
-    let _handle = probe.clone().start(Delta::from_micros(100));
-    probe.seen()
+    let init = pin_init!(HrProbe {
+        hrtimer <- hrtimer::HrTimer::new(),
+        probe <- Probe::new(),
+    });
+    let this = Arc::pin_init(init, GFP_KERNEL).ok()?;
+    let _handle = this.clone().start(Delta::from_micros(100));
+    this.probe.seen()
 }
 
 pub(crate) fn under_spinlock() -> Option<Place> {

@@ -22,12 +22,18 @@ const LEVELS: u32 = if JiffiesDelta::SECOND.as_ticks() > 100 {
     8
 };
 
-/// The shortest delay that is for a level: C's `LVL_START()`.
+/// The shortest delay that is for a level: C's `LVL_START()`, and one more since the wheel may have
+/// begun with the next tick already.
 fn shortest(level: u32) -> usize {
     match level {
         0 => 1,
-        _ => 63 << (3 * (level - 1)),
+        _ => longest(level - 1) + 2,
     }
+}
+
+/// The longest one.
+fn longest(level: u32) -> usize {
+    (63 << (3 * level)) - 1
 }
 
 /// When its callback ran.
@@ -64,7 +70,7 @@ impl Produce for Levels {
         }
         let ticks = match number % 2 {
             0 => shortest(level),
-            _ => shortest(level + 1) - 1,
+            _ => longest(level),
         };
         let delay = JiffiesDelta::from_ticks(ticks).ok()?;
         if ticks > super::LONGEST.value() {
