@@ -48,6 +48,9 @@ impl kernel::Module for ContextModule {
     }
 }
 
+/// Looks around somewhere; `None` without memory.
+type Look = fn() -> Option<Place>;
+
 #[derive(Clone)]
 struct Contexts;
 
@@ -58,7 +61,7 @@ impl proc_fs::Show for Contexts {
             "where         interrupt softirq serving hardirq atomic irqs-off "
         );
         seq_print!(m, "preempt-count\n");
-        let contexts: [(&str, fn() -> Option<Place>); 8] = [
+        let contexts: [(&str, Look); 8] = [
             ("process", || Some(Place::here())),
             ("SpinLock", probe::under_spinlock),
             ("SpinLockBh", probe::under_spinlock_bh),
