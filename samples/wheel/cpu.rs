@@ -15,7 +15,6 @@
 
 use kernel::{
     cpu::CpuId,
-    prelude::*,
     seq_file::SeqFile,
     seq_print,
     sync::SetOnce, //

@@ -3,7 +3,6 @@
 //! `/proc/jitwheel`: a timer for the shortest and for the longest delay of each level of the wheel.
 
 use kernel::{
-    prelude::*,
     seq_file::SeqFile,
     seq_print,
     sync::SetOnce, //
