@@ -50,8 +50,11 @@ def main():
                 made.result()
     totals = Totals()
     # Each machine is for one process; several at a time.
-    status = pytest.main(["-v", "--tb=short", "--durations=20", "-p", "no:cacheprovider", "--dist=loadgroup",
-                          f"--numprocesses={min(os.cpu_count(), 4)}", str(PROJECT / "tests"),
+    status = pytest.main(["-v", "--tb=short", "--durations=20", "-p", "no:cacheprovider",
+                          "--dist=loadgroup", f"--numprocesses={min(os.cpu_count(), 4)}",
+                          str(PROJECT / "tests"),
+                          # What torture has measured is worth showing.
+                          *(["-rP"] if "--torture" in sys.argv else []),
                           *sys.argv[1:]], plugins=[totals])
     if "--help" in sys.argv:
         return status

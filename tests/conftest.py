@@ -129,6 +129,11 @@ def pytest_addoption(parser):
     parser.addoption("--seed", default="1", help="where random numbers start (default: 1)")
 
 
+def pytest_report_header(config):
+    """What it takes to repeat this run."""
+    return f"seed: {config.getoption('seed')}"
+
+
 def pytest_configure(config):
     """Declares this project's markers."""
     config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
@@ -140,4 +145,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         callspec = getattr(item, "callspec", None)
         group = callspec and callspec.params.get("machine") or item.path.stem
+        # They run on the test kernel's machine, too.
+        group = {"test_kunit": "test"}.get(group, group)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -25,7 +25,9 @@
  *
  *	reader --fail-nth FILE          fails the first, second, ... allocation of opening, polling and
  *	                                reading the file, until there are no more
- *	reader --fail-nth-load MODULE   likewise of loading a module, which is unloaded when it loaded
+ *	reader --fail-nth-load FILE MODULE STEP
+ *	                                likewise of loading a module, each STEPth; it is unloaded when it
+ *	                                loaded all the same
  */
 
 #define _GNU_SOURCE
@@ -275,14 +277,14 @@ static int load(const char *name)
 	return ret;
 }
 
-static int fail_nth(const char *name, int (*what)(const char *), const char *unload)
+static int fail_nth(const char *name, int (*what)(const char *), const char *unload, int step)
 {
 	int n, refused = 0;
 
 	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR);
 	if (fail_fd < 0)
 		err(2, "fail-nth");
-	for (n = 1;; n++) {
+	for (n = 1;; n += step) {
 		int ret, error, reached;
 
 		set_fail_nth(n);
@@ -304,16 +306,16 @@ static int fail_nth(const char *name, int (*what)(const char *), const char *unl
 		if (!reached)
 			break;
 	}
-	printf("%d allocations failed, %d calls\n", n - 1, refused);
+	printf("%d allocations failed, %d calls\n", (n - 1) / step, refused);
 	return n == 1 || !refused;
 }
 
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--fail-nth"))
-		return fail_nth(argv[2], use, NULL);
-	if (argc == 4 && !strcmp(argv[1], "--fail-nth-load"))
-		return fail_nth(argv[2], load, argv[3]);
+		return fail_nth(argv[2], use, NULL, 1);
+	if (argc == 5 && !strcmp(argv[1], "--fail-nth-load"))
+		return fail_nth(argv[2], load, argv[3], atoi(argv[4]));
 	if (argc < 2)
 		errx(2, "usage: reader FILE OPERATION...; see its source");
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nothing }, NULL);

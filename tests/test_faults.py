@@ -14,6 +14,15 @@ FAULTS = {
     "leaked_and_its_module_unloaded": (
         "insmod ktimer_faults.ko fault=3; rmmod ktimer_faults; sleep 60",
         "unable to handle page fault"),
+    # What jitimer does not do: the book's timer writes to a reader that was killed.
+    "original_with_its_reader_killed": (
+        """
+        insmod jitimer_original.ko tdelay=50
+        cat /proc/jitimer_original & pid=$!
+        until grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
+        kill -KILL $pid
+        wait $pid
+        sleep 60""", "KASAN: slab-use-after-free"),
 }
 
 

@@ -180,30 +180,61 @@ def test_parameter_at_load(vm):
     check_series(samples(lines), 23)
 
 
+RANGES = {"tdelay": "1 to 1073741823", "count": "0 to 4294967295", "readers": "1 to 65536"}
+
+# Each parameter with values that are none: out of range, and no numbers.
+REFUSED = [(name, value) for name, outside in (("tdelay", ("0", str(1 << 30))),
+                                               ("count", (str(1 << 32),)),
+                                               ("readers", ("0", "65537")))
+           for value in (*outside, "-5", "abc", "9" * 30, "", "10x")]
+
+
 @pytest.mark.kernels("stock", "test")
-@pytest.mark.parametrize("value", ["0", "-5", "abc", str(1 << 30), "9" * 30, "''", "10x"])
-def test_parameter_refused_at_load(vm, value):
-    result = vm.run(f"insmod jitimer.ko tdelay={value}; dmesg | grep 'jitimer: tdelay' | tail -n 1")
-    assert "Invalid argument" in result.output
-    assert (f"invalid value '{value.strip(chr(39))}': it must be a number from 1 to 1073741823"
-            in result.output)
+@pytest.mark.parametrize("name", RANGES)
+def test_parameter_refused_at_load(vm, name):
+    for value in (value for refused, value in REFUSED if refused == name):
+        result = vm.run(f"insmod jitimer.ko {name}='{value}'; "
+                        f"dmesg | grep 'jitimer: {name}' | tail -n 1")
+        assert "Invalid argument" in result.output
+        assert (f"{name}: invalid value '{value}': it must be a number from {RANGES[name]}"
+                in result.output)
 
 
-def test_parameter_in_sysfs(vm):
-    output = run(vm, """
-        insmod jitimer.ko
+@pytest.mark.parametrize("name", RANGES)
+def test_parameter_in_sysfs(vm, name):
+    refused = [value for of, value in REFUSED if of == name]
+    writes = "\n".join(f"""
+        if echo '{value}' 2>/dev/null >{name}; then exit 1; fi
+        cat {name}
+        dmesg | grep 'jitimer: {name}' | tail -n 1""" for value in refused)
+    mode, before, *answers = run(vm, f"""
+        insmod jitimer.ko {name}=7
         cd /sys/module/jitimer/parameters
-        stat -c %a tdelay
-        echo 7 >tdelay; cat tdelay
-        if echo 0 2>/dev/null >tdelay; then exit 1; fi
-        cat tdelay
-        dmesg | grep 'jitimer: tdelay' | tail -n 1
-        cat /proc/jitimer
-        cd; rmmod jitimer""")
-    mode, set_to, kept, log, lines = output.split("\n", 4)
-    assert (mode, set_to, kept) == ("644", "7", "7")
-    assert "invalid value '0\\n': it must be a number from 1 to 1073741823" in log
-    check_series(samples(lines), 7)
+        stat -c %a {name}
+        cat {name}
+        {writes}
+        cd; rmmod jitimer""").splitlines()
+    assert (mode, before) == ("644", "7")
+    assert len(answers) == 2 * len(refused)
+    for value, kept, line in zip(refused, answers[::2], answers[1::2]):
+        assert kept == "7"
+        assert f"invalid value '{value}\\n': it must be a number from {RANGES[name]}" in line
+
+
+def test_parameters_hold_for_those_who_open_the_file_after(vm):
+    output = run(vm, """
+        insmod jitimer.ko tdelay=1
+        exec 3</proc/jitimer
+        echo 7 >/sys/module/jitimer/parameters/tdelay
+        echo 3 >/sys/module/jitimer/parameters/count
+        cat <&3; echo --; cat /proc/jitimer
+        exec 3<&-
+        rmmod jitimer""")
+    old, new = output.split("--\n")
+    check_series(samples(old), 1)
+    series = samples(new)
+    assert len(series) == 4
+    assert all(line["delta"] >= 7 for line in series[1:])
 
 
 @pytest.mark.kernels("test")

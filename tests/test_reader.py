@@ -216,5 +216,6 @@ def test_the_columns_are_those_of_the_original(vm):
         insmod jitimer_original.ko; insmod jitimer.ko
         cat /proc/jitimer_original; echo --; cat /proc/jitimer
         rmmod jitimer; rmmod jitimer_original""").split("--\n")
-    check_series(samples(original), 10)
+    # The book's timer goes by when it was due: after a late line comes one that is early.
+    check_series(samples(original), 0)
     check_series(samples(ours), 10)

@@ -50,3 +50,11 @@ def test_refused(errors, refused):
     number, mark = marks[0]
     wanted = [(number, code) for code in re.findall(r"E\d+", mark)]
     assert errors[refused.name] == wanted
+
+
+def test_unsafe_is_the_librarys_alone():
+    modules = [PROJECT / "src/jitimer.rs", *PROJECT.glob("samples/**/*.rs"),
+               *PROJECT.glob("tests/**/*.rs")]
+    assert len(modules) > 20
+    for path in modules:
+        assert not re.search(r"\bunsafe\b", path.read_text()), path

@@ -7,6 +7,9 @@ import pytest
 
 from test_jitimer import check_series, run, samples
 
+# What differs on PREEMPT_RT says so.
+pytestmark = pytest.mark.kernels("stock", "test")
+
 
 def log(vm, module, script):
     """Runs a script; returns what a module has printed meanwhile."""
@@ -24,6 +27,7 @@ def virtual(machines):
         yield machine
 
 
+@pytest.mark.kernels("stock", "rt", "test")
 def test_kt(vm):
     printed = log(vm, "kt", "insmod kt.ko period_ms=100; sleep 1; rmmod kt")
     assert printed[:4] == ["Entering: kt_init", "kt_timer is started",
@@ -86,7 +90,6 @@ def test_jit_waits(vm, way):
         assert after - before >= 10
 
 
-@pytest.mark.kernels("stock", "test")
 @pytest.mark.parametrize("way", ["jitbusy", "jitsched", "jitqueue", "jitschedto"])
 @pytest.mark.parametrize("end", ["kill -TERM $pid", "rmmod jit; unloaded=1"])
 def test_jit_wait_ends(vm, way, end):
@@ -134,8 +137,8 @@ def test_currentime(vm):
                                 "rmmod jit").splitlines()
     jiffies, jiffies_64, real = first.split()
     assert int(jiffies, 16) == int(jiffies_64, 16)
-    # The coarse time is that of the last tick.
-    assert 0 <= float(real) - float(second) < 1
+    # The coarse time is that of the last tick, which may have come after the other was read.
+    assert abs(float(real) - float(second)) < 1
     assert float(real) > 1e9
 
 
@@ -146,6 +149,7 @@ def test_jit_tasklets(vm, name):
     assert series[-1]["time"] - series[0]["time"] < 250
 
 
+@pytest.mark.kernels("stock", "rt", "test")
 def test_context(vm):
     header, *lines = run(vm, "insmod context.ko; cat /proc/jitcontext; rmmod context").splitlines()
     names = header.split()[1:]
@@ -187,11 +191,11 @@ def test_wheel(vm):
 
 
 def test_wheel_exactly(virtual):
-    # Some minutes' worth: the timer runs when its list is due, to the jiffy.
-    rows = wheel(run(virtual, "sleep 10; insmod wheel.ko longest=32255; cat /proc/jitwheel; "
+    # The timer runs when its list is due, to the jiffy.
+    rows = wheel(run(virtual, "sleep 10; insmod wheel.ko longest=4031; cat /proc/jitwheel; "
                               "rmmod wheel", 200))
     check_wheel(rows)
-    assert len(rows) == 8
+    assert len(rows) == 6
     for row in rows:
         granularity = row["granularity"]
         assert row["ran"] == (row["due"] // granularity + 1) * granularity
