@@ -13,7 +13,7 @@
  *	pN,O    pread() up to N bytes at O
  *	lO      lseek() to O from the start; LO: from the end
  *	n, N    set, clear O_NONBLOCK
- *	wMS     poll() for input, for up to MS milliseconds
+ *	wMS     poll() for input, for up to MS milliseconds, or for ever if that is -1
  *	sMS     select(), eMS epoll_wait(), likewise
  *	xN      splice() up to N bytes into a pipe, and read that
  *	tN      N threads that read() to the end; all that they got, each line once
@@ -98,7 +98,7 @@ static void do_select(int ms)
 
 	FD_ZERO(&set);
 	FD_SET(fd, &set);
-	print('s', select(fd + 1, &set, NULL, NULL, &t), 0);
+	print('s', select(fd + 1, &set, NULL, NULL, ms < 0 ? NULL : &t), 0);
 }
 
 static void do_epoll(int ms)

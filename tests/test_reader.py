@@ -70,8 +70,9 @@ def test_poll_and_select_tell_that_there_is_no_line(vm):
 
 
 def test_poll_and_select_tell_when_there_is_a_line(vm):
-    done = read(vm, "n r4096 w60000 r100 s60000 r100 e60000 r100 w60000 r100 s60000 r100 "
-                    "w0 s0 e0 r100", "tdelay=30")
+    # For ever, since at the end of a timeout they look once more, woken or not.
+    done = read(vm, "n r4096 w-1 r100 s-1 r100 e-1 r100 w-1 r100 s-1 r100 w0 s0 e0 r100",
+                "tdelay=30")
     assert [entry[:2] for entry in done[1:11:2]] == [
         ("w", POLLIN), ("s", 1), ("e", POLLIN), ("w", POLLIN), ("s", 1)]
     assert done[11:] == [("w", POLLIN, ""), ("s", 1, ""), ("e", POLLIN, ""), ("r", 0, "")]
@@ -113,7 +114,7 @@ def test_unload_while_somebody_polls(vm):
     output = run(vm, f"""
         insmod jitimer.ko tdelay={FOR_EVER}
         : >polled
-        ./reader /proc/jitimer r4096 e60000 w60000 r10 >polled & pid=$!
+        ./reader /proc/jitimer r4096 e-1 w-1 r10 >polled & pid=$!
         until grep -q ^r polled && grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
         rmmod jitimer
         wait $pid
