@@ -121,6 +121,6 @@ impl proc_fs::Show for CurrentTime {
             "{jiffies:#010x} {jiffies_64:#018x} {}\n",
             time::RealTime::now()
         );
-        seq_print!(m, "{:>50}\n", time::RealTime::coarse());
+        seq_print!(m, "{:30}{}\n", "", time::RealTime::coarse());
     }
 }
