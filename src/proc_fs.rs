@@ -443,7 +443,9 @@ impl<T: ProcFile> Operations<T> {
     ) -> *mut c_void {
         // SAFETY: The lock is held, so the file is open and nobody else accesses `current`.
         let current = unsafe { &*Self::open_file(m).current.get() };
-        let index = current.as_ref().map_or(0, |(index, _)| index + 1);
+        let index = current
+            .as_ref()
+            .map_or(0, |(index, _)| index.wrapping_add(1));
         // SAFETY: By the requirements of this function.
         unsafe {
             *pos = index as i64;

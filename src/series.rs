@@ -231,7 +231,7 @@ impl Series {
     /// May sleep. Its memory, of which there is no more for a larger `count` than [`KEPT`], is
     /// charged to the task. Fails with `ENOMEM`.
     pub fn new(count: usize) -> Result<impl PinInit<Self>> {
-        let limit = (count > 0).then_some(1 + count as u64);
+        let limit = (count > 0).then_some((count as u64).saturating_add(1));
         let capacity = limit.map_or(KEPT, |limit| limit.min(KEPT));
         let samples = Samples {
             ring: KVec::with_capacity(capacity as usize, GFP_KERNEL_ACCOUNT)?,
@@ -272,7 +272,8 @@ pub trait Source: Send + Sync + Sized + 'static {
 
     /// Has it begin to add samples: the reader's own, the first, was taken at `time`.
     ///
-    /// It is called once, with bottom halves disabled.
+    /// It is called once, with bottom halves disabled and the series locked: it must not sleep, and
+    /// not call [`Series::add`] itself.
     fn start(&self, time: Jiffies);
 }
 

@@ -200,10 +200,6 @@ pub struct Waiters {
 
 impl Waiters {
     /// Nobody yet.
-    #[allow(
-        clippy::new_ret_no_self,
-        reason = "an initialiser of it, as usual for what is pinned"
-    )]
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             sleepers <- new_condvar!("Waiters"),
@@ -238,7 +234,7 @@ impl Waiters {
         Ok(())
     }
 
-    /// Wakes all of them. May be called from any context.
+    /// Wakes all of them. May be called from any context, but for hard interrupts on PREEMPT_RT.
     pub fn notify_all(&self) {
         self.sleepers.notify_all();
         if let Some(pollers) = self.pollers.as_ref() {

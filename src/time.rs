@@ -16,7 +16,7 @@ use kernel::{
 ///
 /// The C function is `get_jiffies_64()`; may be called from any context.
 pub fn jiffies_64() -> u64 {
-    // SAFETY: It may be called anywhere.
+    // SAFETY: It takes nothing, and only reads the counter.
     unsafe { crate::bindings::ktimer_get_jiffies_64() }
 }
 

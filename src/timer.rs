@@ -431,7 +431,7 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
         Self::with_flags(state, Flags::NONE)
     }
 
-    /// The same as [`new`](Self::new), with flags.
+    /// The same as [`new`](Self::new), with flags: those of the C macro `timer_setup()`.
     #[track_caller]
     #[inline]
     pub fn with_flags(state: impl PinInit<T>, flags: Flags) -> impl PinInit<Self> {
@@ -551,7 +551,8 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
         if !unsafe { ktimer_cpu_online(cpu.as_u32()) } {
             return Err(ENXIO);
         }
-        // SAFETY: The CPU is, or just was, online, so it has a timer wheel.
+        // SAFETY: The CPU is, or just was, online, so it has a timer wheel. The timer is as
+        // `add_timer_on()` wants it, by the contract of `add_idle`.
         self.add_idle(expires, |timer| unsafe {
             bindings::add_timer_on(timer, cpu.into())
         })

@@ -131,7 +131,8 @@ def test_unloading_with_many_readers_waiting(vm, times, request):
                   for start, end in (line.split() for line in output.splitlines()))
     print(f"rmmod with 64 readers waiting took {longest:.2f} s at most")
     # A figure for a kernel as people have it, on a machine that does nothing else.
-    assert longest < 1 or not times(False, True) or "test" in request.node.name
+    if times(False, True) and request.node.callspec.params["machine"] != "test":
+        assert longest < 1
 
 
 FAIL = """
