@@ -5,6 +5,7 @@
  */
 
 #include <linux/jiffies.h>
+#include <linux/poll.h>
 #include <linux/proc_fs.h>
 #include <linux/timer.h>
 
@@ -13,3 +14,6 @@
 const unsigned long KTIMER_HZ = HZ;
 const unsigned long KTIMER_MAX_JIFFY_OFFSET = MAX_JIFFY_OFFSET;
 const unsigned long KTIMER_NEXT_MAX_DELTA = TIMER_NEXT_MAX_DELTA;
+
+/* What wakes those who poll something that is about to go. */
+const unsigned int KTIMER_POLL_GONE = EPOLLHUP | POLLFREE;

@@ -15,6 +15,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/spinlock.h>
 #include <linux/uio.h>
+#include <linux/wait.h>
 
 #include "helpers.h"
 
@@ -117,4 +118,16 @@ void ktimer_tasklet_hi_schedule(struct tasklet_struct *t)
 u64 ktimer_get_jiffies_64(void)
 {
 	return get_jiffies_64();
+}
+
+bool ktimer_wait_queue_is_empty(struct wait_queue_head *queue)
+{
+	unsigned long flags;
+	bool empty;
+
+	/* With the lock, so that whoever has just left is done with the queue. */
+	spin_lock_irqsave(&queue->lock, flags);
+	empty = !waitqueue_active(queue);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return empty;
 }

@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <linux/spinlock_types.h>
 #include <linux/uio.h>
+#include <linux/wait.h>
 
 void ktimer_spin_lock_bh(spinlock_t *lock);
 void ktimer_spin_unlock_bh(spinlock_t *lock);
@@ -36,5 +37,7 @@ void ktimer_tasklet_schedule(struct tasklet_struct *t);
 void ktimer_tasklet_hi_schedule(struct tasklet_struct *t);
 
 u64 ktimer_get_jiffies_64(void);
+
+bool ktimer_wait_queue_is_empty(struct wait_queue_head *queue);
 
 #endif

@@ -19,9 +19,7 @@ use-ktimer = $(foreach user,$(1),$(eval RUSTFLAGS_$(user) := --extern ktimer=$(k
 	$(eval $(obj)/$(user): $(ktimer-obj)/ktimer.o))
 
 # What the kernel crate has of what src/compat.rs stands in for.
-ktimer-cfgs := \
-	$(if $(wildcard $(srctree)/rust/kernel/interrupt.rs),--cfg ktimer_kernel_interrupt) \
-	$(if $(shell grep 'struct PollCondVarBox' $(srctree)/rust/kernel/sync/poll.rs),--cfg ktimer_kernel_poll_box)
+ktimer-cfgs := $(if $(wildcard $(srctree)/rust/kernel/interrupt.rs),--cfg ktimer_kernel_interrupt)
 
 # What the library's crate needs beyond what Kbuild gives any crate. Kbuild passes the names of all
 # modules that an object is in, unquoted; here they would be several, and the library has none.

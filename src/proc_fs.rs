@@ -27,7 +27,10 @@ pub use text::{
     Text, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    sync::PollTable, //
+};
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
@@ -41,7 +44,6 @@ use kernel::{
         from_result,
         to_result, //
     },
-    fs::File,
     new_mutex,
     prelude::*,
     rbtree::{
@@ -54,7 +56,6 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        poll::PollTable,
         Arc,
         Mutex, //
     }, //
@@ -95,8 +96,8 @@ pub trait ProcFile: Send + Sync + Sized + 'static {
 
     /// Whether [`wait`](Self::wait) would return at once; if not, `table` is to be woken when that
     /// has changed (see [`Waiters::register`](crate::sync::Waiters::register)).
-    fn poll(&self, index: u64, file: &File, table: &PollTable<'_>) -> Result<bool> {
-        let _ = (index, file, table);
+    fn poll(&self, index: u64, table: &PollTable<'_>) -> Result<bool> {
+        let _ = (index, table);
         Ok(true)
     }
 
@@ -386,10 +387,9 @@ impl<T: ProcFile> Operations<T> {
                 (&raw const (*m).count).read_volatile(),
             )
         };
-        // SAFETY: Both are valid during this call. No `fdget_pos()` is active here but those that
-        // took the lock: `poll()` does not use it.
-        let (file, table) = unsafe { (File::from_raw_file(file), PollTable::from_raw(table)) };
-        match open_file.file.poll(index, file, &table) {
+        // SAFETY: Both are valid during this call.
+        let table = unsafe { PollTable::from_raw(file, table) };
+        match open_file.file.poll(index, &table) {
             Ok(false) if left == 0 => 0,
             Ok(_) => kernel::bindings::POLLIN | kernel::bindings::POLLRDNORM,
             Err(_) => kernel::bindings::POLLERR,

@@ -30,6 +30,7 @@ use crate::{
     },
     proc_fs::ProcFile,
     sync::{
+        PollTable,
         SpinLockBh,
         SpinLockBhExt as _,
         Waiters, //
@@ -37,15 +38,11 @@ use crate::{
 };
 use kernel::{
     cpu::CpuId,
-    fs::File,
     pid_namespace::PidNamespace,
     prelude::*,
     seq_file::SeqFile,
     seq_print,
-    sync::{
-        aref::ARef,
-        poll::PollTable, //
-    }, //
+    sync::aref::ARef, //
 };
 
 /// How many samples are kept for a reader that does not fetch them.
@@ -328,9 +325,9 @@ impl<S: Source> ProcFile for SeriesFile<S> {
         }
     }
 
-    fn poll(&self, index: u64, file: &File, table: &PollTable<'_>) -> Result<bool> {
+    fn poll(&self, index: u64, table: &PollTable<'_>) -> Result<bool> {
         let series = self.source.series();
-        series.changed.register(file, table)?;
+        series.changed.register(table)?;
         Ok(series.samples.lock().more(index).is_some())
     }
 

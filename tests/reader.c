@@ -265,16 +265,25 @@ static int use(const char *name)
 	return n < 0 ? -1 : 0;
 }
 
+/* What to load, read before anything fails. */
+static char module[1 << 22];
+static size_t module_size;
+
+static void read_module(const char *name)
+{
+	int f = open(name, O_RDONLY);
+	ssize_t n;
+
+	while (f >= 0 && (n = read(f, module + module_size, sizeof(module) - module_size)) > 0)
+		module_size += n;
+	if (f < 0 || n < 0 || module_size == sizeof(module))
+		err(2, "%s", name);
+	close(f);
+}
+
 static int load(const char *name)
 {
-	int f = open(name, O_RDONLY | O_CLOEXEC);
-	int ret;
-
-	if (f < 0)
-		return -1;
-	ret = syscall(SYS_finit_module, f, "", 0);
-	close(f);
-	return ret;
+	return syscall(SYS_init_module, module, module_size, "");
 }
 
 static int fail_nth(const char *name, int (*what)(const char *), const char *unload, int step)
@@ -314,8 +323,10 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--fail-nth"))
 		return fail_nth(argv[2], use, NULL, 1);
-	if (argc == 5 && !strcmp(argv[1], "--fail-nth-load"))
+	if (argc == 5 && !strcmp(argv[1], "--fail-nth-load")) {
+		read_module(argv[2]);
 		return fail_nth(argv[2], load, argv[3], atoi(argv[4]));
+	}
 	if (argc < 2)
 		errx(2, "usage: reader FILE OPERATION...; see its source");
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nothing }, NULL);
