@@ -43,7 +43,7 @@ test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's 
 	@$(in-root) scripts/test.py $(if $(T),-k '$(T)')
 
 torture: ## jitimer under torture, for long; SEED=N repeats a run; T= as for test
-	@$(in-root) scripts/test.py --torture -k 'test_torture$(if $(T), and ($(T)))' --seed='$(SEED)'
+	@$(in-root) scripts/test.py --torture -k 'test_torture$(if $(T), and ($(T)))' $(if $(SEED),--seed='$(SEED)')
 
 check: fmt clippy doc shellcheck ## all that looks at the sources only
 

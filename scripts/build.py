@@ -44,15 +44,18 @@ def debug(kernel, *arguments, **kwargs):
                    **kwargs)
 
 
-def reader():
-    """Builds the program that reads files in the guest, which has no libraries."""
-    source, program = PROJECT / "tests/reader.c", OUT / "guest/reader"
-    new = program.with_suffix(f".{os.getpid()}")
-    program.parent.mkdir(parents=True, exist_ok=True)
-    step(f"building {program.name}", "reader",
-         ["gcc-14", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
-          "-pthread", source, "-o", new])
-    return new.rename(program)
+def guest_programs():
+    """Builds the programs of the tests that run in the guest, which has no libraries."""
+    programs = []
+    for name in ("reader", "torture"):
+        source, program = PROJECT / f"tests/{name}.c", OUT / "guest" / name
+        new = program.with_suffix(f".{os.getpid()}")
+        program.parent.mkdir(parents=True, exist_ok=True)
+        step(f"building {name}", name,
+             ["gcc-14", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
+              "-pthread", source, "-o", new])
+        programs.append(new.rename(program))
+    return programs
 
 
 def main():

@@ -7,6 +7,7 @@ Takes pytest's options. The last line is 'N passed, N failed'.
 
 from concurrent.futures import ThreadPoolExecutor
 import os
+import random
 import sys
 
 import pytest
@@ -48,14 +49,15 @@ def main():
                          pool.submit(rust_metadata.make, kernel),
                          pool.submit(rust_metadata.make, rt)]:
                 made.result()
+    more = []
+    if "--torture" in sys.argv:
+        # What torture has measured is worth showing; and each run is another one.
+        more = ["-rP", f"--seed={random.randrange(10**9)}"]
     totals = Totals()
     # Each machine is for one process; several at a time.
     status = pytest.main(["-v", "--tb=short", "--durations=20", "-p", "no:cacheprovider",
                           "--dist=loadgroup", f"--numprocesses={min(os.cpu_count(), 4)}",
-                          str(PROJECT / "tests"),
-                          # What torture has measured is worth showing.
-                          *(["-rP"] if "--torture" in sys.argv else []),
-                          *sys.argv[1:]], plugins=[totals])
+                          str(PROJECT / "tests"), *more, *sys.argv[1:]], plugins=[totals])
     if "--help" in sys.argv:
         return status
     print(f"{len(totals.passed - totals.failed)} passed, {len(totals.failed)} failed")

@@ -140,6 +140,8 @@ class Vm:
         """Starts the machine, and waits until it takes commands."""
         self.process = PopenSpawn(list(map(str, self.command)), timeout=timeout,
                                   maxread=1 << 16, encoding="utf-8", codec_errors="replace")
+        # How often it looks for output, which is in a loop.
+        self.process.delayafterread = 0.005
         self.expect("ready\n", timeout, "boot")
         self.check()
 
@@ -148,7 +150,7 @@ class Vm:
         end = time.monotonic() + timeout
         while True:
             try:
-                self.process.expect_exact(text, timeout=min(timeout, 5))
+                self.process.expect_exact(text, timeout=min(timeout, 1))
                 return self.process.before
             except pexpect.TIMEOUT:
                 self.check()

@@ -32,6 +32,12 @@ def stock_kernel(kernel):
 
 
 @pytest.fixture(scope="session")
+def virtual_kernel(stock_kernel):
+    """The same, for a machine under virtual time, where waiting costs nothing."""
+    return stock_kernel
+
+
+@pytest.fixture(scope="session")
 def rt_kernel():
     """The same of the newest stock kernel with PREEMPT_RT."""
     kernel = kernels.fetch(kernels.find(flavour="rt-amd64"))
@@ -46,25 +52,27 @@ def test_kernel(kernel):
 
 
 class Machines:
-    """A machine for each kernel, booted when first asked for, and again when one was spoilt."""
+    """One machine at a time, which is kept for as long as the same one is asked for."""
 
     def __init__(self, request):
         self.request = request
         self.running = {}
-        self.reader = build.reader()
+        self.programs = build.guest_programs()
 
     def make(self, name, **options):
         """A machine that is not running yet."""
         image, modules = self.request.getfixturevalue(f"{name}_kernel")
-        files = [*options.pop("files", sorted(modules.glob("*.ko"))), self.reader]
-        memory = {"stock": 512, "rt": 512, "test": 1024}[name]
+        files = [*options.pop("files", sorted(modules.glob("*.ko"))), *self.programs]
+        given = {"test": {"memory": 1024}, "virtual": {"virtual": True}}.get(name, {})
         if self.request.config.getoption("torture"):
-            options = {"cpus": 4, **options}
-        return Vm(image, files, **{"memory": memory, **options})
+            given["cpus"] = 4
+        return Vm(image, files, **given, **options)
 
     def get(self, name):
-        """The running machine with that kernel."""
+        """The running machine with that kernel. Another one that runs ends: an idle one costs."""
         if name not in self.running:
+            for other in list(self.running):
+                self.end(other)
             self.running[name] = self.make(name)
             self.running[name].boot()
         return self.running[name]
@@ -110,6 +118,14 @@ def vm(machine):
     machine.check()
 
 
+@pytest.fixture
+def virtual(machines, request):
+    """The stock kernel under virtual time; it has done what there is to do after boot."""
+    yield machines.get("virtual")
+    if getattr(request.node, "failed", False):
+        machines.end("virtual")
+
+
 def pytest_generate_tests(metafunc):
     """A test of a machine runs on each kernel, unless it says which."""
     if "vm" in metafunc.fixturenames:
@@ -145,6 +161,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         callspec = getattr(item, "callspec", None)
         group = callspec and callspec.params.get("machine") or item.path.stem
+        if "virtual" in item.fixturenames:
+            group = "virtual"
         # They run on the test kernel's machine, too.
         group = {"test_kunit": "test"}.get(group, group)
         item.add_marker(pytest.mark.xdist_group(group))

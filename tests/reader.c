@@ -21,13 +21,8 @@
  *	oN      open the file N more times, and keep it open
  *	mN      N threads that open the file anew and read() once; then one reads to the end, the next
  *	        polls, and so on; prints a line when all of them sleep, and ends with them
+ *	h       have the CPU for itself, by a real-time priority, until it is killed
  *	q       wait for a signal
- *
- *	reader --fail-nth FILE          fails the first, second, ... allocation of opening, polling and
- *	                                reading the file, until there are no more
- *	reader --fail-nth-load FILE MODULE STEP
- *	                                likewise of loading a module, each STEPth; it is unloaded when it
- *	                                loaded all the same
  */
 
 #define _GNU_SOURCE
@@ -36,13 +31,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static char buf[1 << 16];
@@ -187,6 +182,15 @@ static void *closing_thread(void *arg)
 	return NULL;
 }
 
+static void hog(void)
+{
+	if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 }))
+		err(2, "sched_setscheduler");
+	print('h', 0, 0);
+	for (;;)
+		;
+}
+
 static pid_t tids[256];
 static const char *file_name;
 
@@ -223,110 +227,8 @@ static void do_many(long n)
 		pthread_join(threads[i], NULL);
 }
 
-/* Opened before anything fails, since opening it takes memory. */
-static int fail_fd;
-
-static void set_fail_nth(int n)
-{
-	char text[16];
-
-	if (pwrite(fail_fd, text, snprintf(text, sizeof(text), "%d", n), 0) < 0)
-		err(2, "setting fail-nth");
-}
-
-/* Whether the n-th allocation was reached, and so failed. */
-static int failed_nth(void)
-{
-	char text[16] = "";
-
-	if (pread(fail_fd, text, sizeof(text) - 1, 0) < 0)
-		err(2, "reading fail-nth");
-	return atoi(text) == 0;
-}
-
-static int use(const char *name)
-{
-	struct pollfd p = { .events = POLLIN };
-	ssize_t n = 0;
-
-	p.fd = open(name, O_RDONLY);
-	if (p.fd < 0)
-		return -1;
-	/* The header, then a line with the buffer to grow. */
-	if (poll(&p, 1, 0) < 0 || (p.revents & POLLERR) || (n = read(p.fd, buf, 10)) < 0 ||
-	    (n = read(p.fd, buf, sizeof(buf))) < 0) {
-		if (n == 0)
-			errno = ENOMEM;
-		n = -1;
-	}
-	if (n >= 0)
-		n = pread(p.fd, buf, 100, 50);
-	close(p.fd);
-	return n < 0 ? -1 : 0;
-}
-
-/* What to load, read before anything fails. */
-static char module[1 << 22];
-static size_t module_size;
-
-static void read_module(const char *name)
-{
-	int f = open(name, O_RDONLY);
-	ssize_t n;
-
-	while (f >= 0 && (n = read(f, module + module_size, sizeof(module) - module_size)) > 0)
-		module_size += n;
-	if (f < 0 || n < 0 || module_size == sizeof(module))
-		err(2, "%s", name);
-	close(f);
-}
-
-static int load(const char *name)
-{
-	return syscall(SYS_init_module, module, module_size, "");
-}
-
-static int fail_nth(const char *name, int (*what)(const char *), const char *unload, int step)
-{
-	int n, refused = 0;
-
-	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	if (fail_fd < 0)
-		err(2, "fail-nth");
-	for (n = 1;; n += step) {
-		int ret, error, reached;
-
-		set_fail_nth(n);
-		ret = what(name);
-		error = errno;
-		reached = failed_nth();
-		set_fail_nth(0);
-		if (ret && !reached) {
-			errno = error;
-			err(1, "%s failed without a failed allocation", name);
-		}
-		if (ret && error != ENOMEM) {
-			errno = error;
-			err(1, "allocation %d failed, and %s gave another error", n, name);
-		}
-		refused += !!ret;
-		if (!ret && unload && syscall(SYS_delete_module, unload, 0))
-			err(1, "unloading %s", unload);
-		if (!reached)
-			break;
-	}
-	printf("%d allocations failed, %d calls\n", (n - 1) / step, refused);
-	return n == 1 || !refused;
-}
-
 int main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "--fail-nth"))
-		return fail_nth(argv[2], use, NULL, 1);
-	if (argc == 5 && !strcmp(argv[1], "--fail-nth-load")) {
-		read_module(argv[2]);
-		return fail_nth(argv[2], load, argv[3], atoi(argv[4]));
-	}
 	if (argc < 2)
 		errx(2, "usage: reader FILE OPERATION...; see its source");
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nothing }, NULL);
@@ -384,6 +286,9 @@ int main(int argc, char **argv)
 			break;
 		case 'm':
 			do_many(n);
+			break;
+		case 'h':
+			hog();
 			break;
 		case 'q':
 			pause();

@@ -34,40 +34,32 @@ def rng(request):
     return random.Random(f"{request.config.getoption('seed')} {request.node.nodeid}")
 
 
-def delays(rng, count, longest):
-    """So many microseconds, each at random."""
-    return " ".join(str(rng.randrange(longest)) for _ in range(count))
-
-
 def test_loaded_and_unloaded_with_readers_running(vm, rng, times):
     rounds = times(5, 1000)
-    run(vm, f"""
-        for delay in {delays(rng, rounds, 60000)}; do
-            insmod jitimer.ko tdelay=1 count=0
-            for i in 1 2 3 4; do cat /proc/jitimer >/dev/null 2>&1 & done
-            usleep $delay
-            rmmod jitimer
-            wait
-        done""", 60 + 10 * rounds)
+    output = run(vm, f"./torture load jitimer.ko 'tdelay=1 count=0' /proc/jitimer {rounds} 60000 "
+                     f"{rng.randrange(10**9)}", 60 + 10 * rounds)
+    assert output == f"{rounds} times loaded and unloaded\n"
 
 
 def test_readers_killed_at_random_moments(vm, rng, times):
-    rounds = times(6, 2500)
+    rounds = times(20, 2500)
     output = run(vm, f"""{OBJECTS}
+        kill_readers() {{
+            ./torture kill /proc/jitimer $1 80000 {rng.randrange(10**9)}
+        }}
         insmod jitimer.ko tdelay=2
-        cat /proc/jitimer >/dev/null
+        kill_readers 10 >/dev/null
         test ! -d /sys/kernel/slab/kmalloc-cg-64 || objects
         cat /sys/module/jitimer/refcnt
-        for delay in {delays(rng, rounds, 80000)}; do
-            for i in 1 2 3 4; do cat /proc/jitimer >/dev/null & done
-            usleep $delay
-            kill -KILL $(jobs -p) 2>/dev/null || true
-            wait
-        done
+        kill_readers {rounds}
         cat /sys/module/jitimer/refcnt
         test ! -d /sys/kernel/slab/kmalloc-cg-64 || objects
-        rmmod jitimer""", 60 + 5 * rounds)
+        rmmod jitimer""", 60 + 2 * rounds)
+    print(output)
     assert re.findall(r"^\d+$", output, re.MULTILINE) == ["0", "0"]
+    # Some end before they are killed.
+    readers, killed = map(int, re.search(r"(\d+) readers, (\d+) killed", output).groups())
+    assert readers == 4 * rounds and killed > rounds
     counts = [int(count) for count in re.findall(r"objects (\d+)", output)]
     if counts and rounds > 100:
         assert abs(counts[1] - counts[0]) < 200
@@ -101,14 +93,12 @@ def test_many_readers_at_once(vm, times):
         insmod jitimer.ko tdelay=1 count={count}
         for i in $(seq 64); do cat /proc/jitimer >out$i & done
         wait
-        for i in $(seq 64); do
-            awk 'NR == 1 {{ next }}
-                 NR > 2 && $2 != $1 - before {{ print "line " NR " of {count + 2}: " $0; exit 1 }}
-                 /lost\\]$/ {{ lost += substr($(NF - 1), 2) }}
-                 {{ before = $1; lines++ }}
-                 END {{ print lines + lost }}' out$i
-            rm out$i
-        done
+        awk 'FNR == 1 {{ if (NR > 1) {{ print lines; lines = 0 }}; next }}
+             FNR > 2 && $2 != $1 - before {{ print FILENAME ", line " FNR ": " $0; exit 1 }}
+             /lost]$/ {{ lines += substr($(NF - 1), 2) }}
+             {{ before = $1; lines++ }}
+             END {{ print lines }}' out*
+        rm out*
         rmmod jitimer""", 120 + count / 10)
     assert output.split() == [str(count + 1)] * 64
 
@@ -151,7 +141,7 @@ def test_every_allocation_of_a_reader_fails_once(vm, times):
     for _ in range(times(1, 5)):
         output = run(vm, f"""{FAIL}
             insmod jitimer.ko tdelay=1
-            ./reader --fail-nth /proc/jitimer
+            ./torture fail /proc/jitimer
             cat /proc/jitimer
             rmmod jitimer""", 300)
         failed, refused = re.match(r"(\d+) allocations failed, (\d+) calls", output).groups()
@@ -162,7 +152,7 @@ def test_every_allocation_of_a_reader_fails_once(vm, times):
 @pytest.mark.kernels("test")
 def test_every_allocation_of_loading_fails_once(vm, times):
     output = run(vm, f"""{FAIL}
-        ./reader --fail-nth-load jitimer.ko jitimer {times(29, 1)}
+        ./torture fail-load jitimer.ko {times(29, 1)}
         insmod jitimer.ko
         cat /proc/jitimer
         rmmod jitimer""", 1200)
