@@ -19,6 +19,17 @@
 
 #include "helpers.h"
 
+#ifdef KTIMER_SPIN_HELPERS
+void ktimer_spin_lock(spinlock_t *lock)
+{
+	spin_lock(lock);
+}
+
+void ktimer_spin_unlock(spinlock_t *lock)
+{
+	spin_unlock(lock);
+}
+
 void ktimer_spin_lock_bh(spinlock_t *lock)
 {
 	spin_lock_bh(lock);
@@ -33,6 +44,7 @@ int ktimer_spin_trylock_bh(spinlock_t *lock)
 {
 	return spin_trylock_bh(lock);
 }
+#endif
 
 bool ktimer_in_interrupt(void)
 {

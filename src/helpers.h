@@ -7,13 +7,29 @@
 #include <linux/fs.h>
 #include <linux/interrupt.h>
 #include <linux/sched.h>
-#include <linux/spinlock_types.h>
+#include <linux/spinlock.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
 
-void ktimer_spin_lock_bh(spinlock_t *lock);
-void ktimer_spin_unlock_bh(spinlock_t *lock);
-int ktimer_spin_trylock_bh(spinlock_t *lock);
+/*
+ * Where these macros end in a call of a function that the kernel exports, they are names for that
+ * function: a helper in between would cost two instructions. What the functions take, a spinlock_t
+ * begins with.
+ */
+#if defined(CONFIG_PREEMPT_RT) || defined(_raw_spin_lock) || defined(_raw_spin_unlock) || \
+	defined(_raw_spin_lock_bh) || defined(_raw_spin_unlock_bh) || \
+	defined(_raw_spin_trylock_bh)
+#define KTIMER_SPIN_HELPERS
+#define KTIMER_NAMES(function)
+#else
+#define KTIMER_NAMES(function) __asm__(#function)
+#endif
+
+void ktimer_spin_lock(spinlock_t *lock) KTIMER_NAMES(_raw_spin_lock);
+void ktimer_spin_unlock(spinlock_t *lock) KTIMER_NAMES(_raw_spin_unlock);
+void ktimer_spin_lock_bh(spinlock_t *lock) KTIMER_NAMES(_raw_spin_lock_bh);
+void ktimer_spin_unlock_bh(spinlock_t *lock) KTIMER_NAMES(_raw_spin_unlock_bh);
+int ktimer_spin_trylock_bh(spinlock_t *lock) KTIMER_NAMES(_raw_spin_trylock_bh);
 
 bool ktimer_in_interrupt(void);
 bool ktimer_in_atomic(void);

@@ -3,7 +3,7 @@
 //! What processes and softirqs share: a spinlock for state, and waiting for a change of it.
 //!
 //! A timer's callback runs in softirq context, on whatever CPU, at any time that bottom halves are
-//! enabled. A process that takes a plain [`SpinLock`] and is interrupted
+//! enabled. A process that takes a plain [`SpinLock`](kernel::sync::SpinLock) and is interrupted
 //! by a callback that takes the same lock leaves the callback spinning for ever. [`SpinLockBh`]
 //! keeps bottom halves off while a process holds it; that is all it takes, and cheaper than
 //! interrupts off.
@@ -34,9 +34,7 @@ use kernel::{
         },
         CondVar,
         Mutex,
-        SetOnce,
-        SpinLock,
-        SpinLockGuard, //
+        SetOnce, //
     },
     types::Opaque, //
 };
@@ -141,6 +139,52 @@ unsafe impl Backend for SpinLockBhBackend {
     }
 }
 
+/// The backend of the same lock where bottom halves are off already.
+struct BhOffBackend;
+
+// SAFETY: The underlying kernel `spinlock_t` object ensures mutual exclusion. `relock` uses the
+// default implementation that always calls the same locking method.
+unsafe impl Backend for BhOffBackend {
+    type State = kernel::bindings::spinlock_t;
+    type GuardState = ();
+
+    #[inline]
+    unsafe fn init(
+        ptr: *mut Self::State,
+        name: *const c_char,
+        key: *mut kernel::bindings::lock_class_key,
+    ) {
+        // SAFETY: It has the requirements of this function.
+        unsafe { SpinLockBhBackend::init(ptr, name, key) }
+    }
+
+    #[inline]
+    unsafe fn lock(ptr: *mut Self::State) -> Self::GuardState {
+        // SAFETY: The safety requirements of this function ensure that `ptr` points to valid
+        // memory, and that it has been initialised before.
+        unsafe { bindings::ktimer_spin_lock(ptr) }
+    }
+
+    #[inline]
+    unsafe fn unlock(ptr: *mut Self::State, _guard_state: &Self::GuardState) {
+        // SAFETY: The safety requirements of this function ensure that `ptr` is valid and that the
+        // caller is the owner of the spinlock.
+        unsafe { bindings::ktimer_spin_unlock(ptr) }
+    }
+
+    #[inline]
+    unsafe fn try_lock(_ptr: *mut Self::State) -> Option<Self::GuardState> {
+        // Nobody asks: locks of this backend exist in `lock_with()` only.
+        None
+    }
+
+    #[inline]
+    unsafe fn assert_is_held(ptr: *mut Self::State) {
+        // SAFETY: It has the requirements of this function.
+        unsafe { SpinLockBhBackend::assert_is_held(ptr) }
+    }
+}
+
 /// What [`SpinLockBh`] can do beyond any other [`Lock`].
 pub trait SpinLockBhExt<T: ?Sized> {
     /// Acquires the lock where bottom halves are disabled already, as they are in a timer's
@@ -155,7 +199,7 @@ pub trait SpinLockBhExt<T: ?Sized> {
 /// It gives access to what the lock protects, and unlocks when it is dropped; but, unlike any other
 /// [`Guard`], it can't be handed to [`CondVar::wait`](kernel::sync::CondVar::wait).
 #[must_use = "the lock unlocks immediately when the guard is unused"]
-pub struct NoWaitGuard<'a, T: ?Sized>(SpinLockGuard<'a, T>);
+pub struct NoWaitGuard<'a, T: ?Sized>(Guard<'a, T, BhOffBackend>);
 
 impl<T: ?Sized> Deref for NoWaitGuard<'_, T> {
     type Target = T;
@@ -178,11 +222,11 @@ impl<T: ?Sized> SpinLockBhExt<T> for SpinLockBh<T> {
     fn lock_with<'a>(&'a self, _bh: &'a BhDisabled) -> NoWaitGuard<'a, T> {
         let lock: *const Self = self;
         // SAFETY: Both are `Lock`, which is `repr(C)`, with the same `T` and the same
-        // `Backend::State`, so they have one layout; and both backends initialise the state with
-        // `__spin_lock_init()`. `spin_lock()` instead of `spin_lock_bh()` excludes the same
-        // holders; what it leaves out, disabling bottom halves, `_bh` proves to be done for longer
-        // than the reference, and any guard got through it, lives.
-        let lock: &'a SpinLock<T> = unsafe { &*(lock as *const SpinLock<T>) };
+        // `Backend::State`, so they have one layout; and both backends initialise the state the
+        // same way. `spin_lock()` instead of `spin_lock_bh()` excludes the same holders; what it
+        // leaves out, disabling bottom halves, `_bh` proves to be done for longer than the
+        // reference, and any guard got through it, lives.
+        let lock = unsafe { &*(lock as *const Lock<T, BhOffBackend>) };
         NoWaitGuard(lock.lock())
     }
 }

@@ -3,7 +3,10 @@
 //! Each operation of a timer by itself, for tests/test_calls.py to look at the machine code.
 
 use kernel::prelude::*;
-use ktimer::prelude::*;
+use ktimer::{
+    context::BhDisabled,
+    prelude::*, //
+};
 
 /// Its callback does nothing but call something else.
 pub struct State;
@@ -69,6 +72,16 @@ pub fn is_pending(timer: &Timer<State>) -> bool {
 #[no_mangle]
 pub fn add(timer: &Timer<State>, expires: Jiffies) -> bool {
     timer.add(expires).is_ok()
+}
+
+#[no_mangle]
+pub fn lock(lock: &SpinLockBh<usize>) {
+    *lock.lock() += 1;
+}
+
+#[no_mangle]
+pub fn lock_with(lock: &SpinLockBh<usize>, context: &BhDisabled) {
+    *lock.lock_with(context) += 1;
 }
 
 #[no_mangle]

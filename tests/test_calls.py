@@ -66,6 +66,12 @@ def test_looking_whether_it_is_pending_is_one_load(code):
     assert calls(code["is_pending"]) == []
 
 
+@pytest.mark.parametrize("function, suffix", [("lock", "_bh"), ("lock_with", "")])
+def test_a_lock_is_the_c_functions(code, function, suffix):
+    # Not a helper that calls them.
+    assert calls(code[function]) == [f"_raw_spin_lock{suffix}", f"_raw_spin_unlock{suffix}"]
+
+
 def test_adding_looks_and_arms(code):
     assert calls(code["add"]) == ["mod_timer"]
 
