@@ -10,7 +10,7 @@ SEED ?= $(shell date +%s)
 # Everything but the plain build of modules happens in the tool root, which has what it needs.
 in-root := scripts/in-root
 
-.PHONY: modules samples clean run shell test torture check doc fmt clippy shellcheck help
+.PHONY: modules samples clean run shell test torture bench check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -44,6 +44,9 @@ test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's 
 
 torture: ## jitimer under torture, for long; SEED=N repeats a run; T= as for test
 	@$(in-root) scripts/test.py --torture -k 'test_torture$(if $(T), and ($(T)))' $(if $(SEED),--seed='$(SEED)')
+
+bench: ## what the library costs beside plain C; OUT=FOLDER for bench.json
+	@$(in-root) scripts/bench.py $(if $(OUT),--out '$(OUT)')
 
 check: fmt clippy doc shellcheck ## all that looks at the sources only
 

@@ -32,14 +32,14 @@ $(ktimer-obj)/ktimer.o: $(ktimer-obj)/bindings_generated.rs
 # bindings for are taken from there. The C flags are those that tell what headers mean; the rest are
 # for a compiler that need not be clang.
 ktimer-bindgen-flags := $(shell grep -v '^\#' $(srctree)/rust/bindgen_parameters) \
-	--no-recursive-allowlist \
-	--allowlist-function 'ktimer_.*|proc_create_data|proc_remove' \
+	--no-recursive-allowlist
+ktimer-allow := --allowlist-function 'ktimer_.*|proc_create_data|proc_remove' \
 	--allowlist-type 'proc_ops' --allowlist-var 'KTIMER_.*'
 ktimer-bindgen-cflags = $(filter -Wp$(comma)-MMD$(comma)% -I% -D% -nostdinc -std=% -include %.h \
 	-fshort-wchar -funsigned-char -fms-extensions -m64 -mlittle-endian,$(c_flags))
 
 quiet_cmd_ktimer_bindgen = BINDGEN $@
-      cmd_ktimer_bindgen = $(BINDGEN) $< $(ktimer-bindgen-flags) --use-core --with-derive-default \
+      cmd_ktimer_bindgen = $(BINDGEN) $< $(ktimer-bindgen-flags) $(ktimer-allow) --use-core --with-derive-default \
 	--ctypes-prefix ffi --no-layout-tests --no-debug '.*' \
 	--enable-function-attribute-detection -o $@ \
 	-- $(ktimer-bindgen-cflags) -w -fno-builtin -D__BINDGEN__ -DMODULE

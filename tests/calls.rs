@@ -76,12 +76,12 @@ pub fn add(timer: &Timer<State>, expires: Jiffies) -> bool {
 
 #[no_mangle]
 pub fn lock(lock: &SpinLockBh<usize>) {
-    *lock.lock() += 1;
+    *lock.lock() = 1;
 }
 
 #[no_mangle]
 pub fn lock_with(lock: &SpinLockBh<usize>, context: &BhDisabled) {
-    *lock.lock_with(context) += 1;
+    *lock.lock_with(context) = 1;
 }
 
 #[no_mangle]

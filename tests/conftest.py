@@ -16,7 +16,7 @@ from vm import Vm
 
 
 # What is built for each kernel beside jitimer.
-MODULES = ("KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m")
+MODULES = ("KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m", "KTIMER_BENCH=m")
 
 
 @pytest.fixture(scope="session")

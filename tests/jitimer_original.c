@@ -14,7 +14,9 @@
 #include <linux/slab.h>
 #include <linux/timer.h>
 
-#define JIT_ASYNC_LOOPS 5
+static int loops = 5;
+module_param(loops, int, 0);
+MODULE_PARM_DESC(loops, "lines by the timer");
 
 static int tdelay = 10;
 module_param(tdelay, int, 0);
@@ -64,9 +66,10 @@ static int jit_timer_show(struct seq_file *m, void *v)
 	data->prevjiffies = j;
 	jit_line(data, j);
 
-	data->loops = JIT_ASYNC_LOOPS;
+	data->loops = loops;
 	data->timer.expires = j + tdelay;
-	add_timer(&data->timer);
+	if (loops)
+		add_timer(&data->timer);
 
 	wait_event_interruptible(data->wait, !data->loops);
 	if (signal_pending(current))

@@ -21,6 +21,8 @@
  *	oN      open the file N more times, and keep it open
  *	mN      N threads that open the file anew and read() once; then one reads to the end, the next
  *	        polls, and so on; prints a line when all of them sleep, and ends with them
+ *	iN      open, read up to 4096 bytes, and close, N times; what each takes in instructions, under
+ *	        virtual time: the medians
  *	h       have the CPU for itself, by a real-time priority, until it is killed
  *	q       wait for a signal
  */
@@ -39,6 +41,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 static char buf[1 << 16];
 static int fd;
@@ -182,6 +185,39 @@ static void *closing_thread(void *arg)
 	return NULL;
 }
 
+static int compare(const void *a, const void *b)
+{
+	unsigned long long x = *(unsigned long long *)a, y = *(unsigned long long *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void do_instructions(long n, const char *name)
+{
+	static unsigned long long took[3][1024];
+	unsigned long long at[4];
+
+	for (long i = 0; i < n && i < 1024; i++) {
+		int f;
+		ssize_t got;
+
+		at[0] = __rdtsc();
+		f = open(name, O_RDONLY);
+		at[1] = __rdtsc();
+		got = read(f, buf, 4096);
+		at[2] = __rdtsc();
+		close(f);
+		at[3] = __rdtsc();
+		if (f < 0 || got <= 0)
+			err(2, "%s", name);
+		for (int j = 0; j < 3; j++)
+			took[j][i] = at[j + 1] - at[j];
+	}
+	for (int j = 0; j < 3; j++)
+		qsort(took[j], n, sizeof(took[j][0]), compare);
+	printf("i 0 %llu %llu %llu\n", took[0][n / 2], took[1][n / 2], took[2][n / 2]);
+}
+
 static void hog(void)
 {
 	if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 }))
@@ -286,6 +322,9 @@ int main(int argc, char **argv)
 			break;
 		case 'm':
 			do_many(n);
+			break;
+		case 'i':
+			do_instructions(n, argv[1]);
 			break;
 		case 'h':
 			hog();

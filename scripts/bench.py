@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Measures what the library costs, beside plain C, on the newest supported stock kernel.
+
+All of it in guest instructions, under qemu's virtual time, where results repeat. It prints tables,
+and writes bench.json: a list of {"op", "n", "library", "c", "ratio"}, n being how many timers were
+armed. 'sample', 'open', 'read' and 'close' are jitimer against the book's, tests/jitimer_original.c.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+from pathlib import Path
+from statistics import median
+
+import build
+from cache import Failure, run_main, say
+import kernels
+from run import SETTLE
+from vm import Vm
+
+# What the benchmark's module calls its timers, and what is measured.
+OPERATIONS = {
+    "arm": "`arm()` / `mod_timer()`, inactive",
+    "re-arm": "`arm()` / `mod_timer()`, pending",
+    "add": "`add()` / `add_timer()`",
+    "cancel": "`cancel()` / `timer_delete()`",
+    "cancel-sync": "`cancel_sync()` / `timer_delete_sync()`",
+    "pending": "`is_pending()` / `timer_pending()`",
+    "dispatch": "expiry to the end of an empty callback",
+    "arm-all": "`arm()`, each of them",
+    "shutdown-all": "`shutdown_sync()`, each of them",
+    "lock-process": "`SpinLockBh`: `lock()` / `spin_lock_bh()`, and unlock",
+    "lock-callback": "`SpinLockBh`: `lock_with()` / `spin_lock()`, and unlock",
+    "sample": "jitimer's callback, nobody asleep",
+    "open": "`open()` of `/proc/jitimer`",
+    "read": "first `read()`, of the header and a line",
+    "close": "`close()`",
+    "allocations": "allocations of a reader",
+    "allocated": "bytes of them",
+    "timer-size": "bytes of a timer with 8 bytes of state",
+    "text": "bytes of the module's code and constants",
+    "data": "bytes of its data",
+}
+
+
+def run(vm, script, timeout=120):
+    """Runs a script that must succeed; returns its output."""
+    result = vm.run("set -e\n" + script, timeout)
+    if result.status:
+        raise Failure(f"in the guest: {result.output}")
+    return result.output
+
+
+def row(op, n, library, c):
+    """One result."""
+    return {"op": op, "n": n, "library": round(library, 3), "c": round(c, 3),
+            "ratio": round(library / c, 4)}
+
+
+def operations(vm, n):
+    """The costs of the library's operations, with n timers armed."""
+    output = run(vm, f"dmesg -c >/dev/null; insmod ktimer_bench.ko timers={n}; "
+                     "rmmod ktimer_bench; dmesg", 600)
+    found = [row(op, int(armed), int(library) / int(times), int(c) / int(times))
+             for op, armed, times, library, c in re.findall(
+                 r"ktimer_bench: cost (\S+) (\d+) (\d+) (\d+) (\d+)", output)]
+    library, c = map(int, re.search(r"ktimer_bench: size (\d+) (\d+)", output).groups())
+    delivered = re.search(r"ktimer_bench: (delivered .*)", output)[1]
+    if delivered != f"delivered {n} of {n}, 0 early":
+        raise Failure(f"of {n} timers: {delivered}")
+    return [*found, row("timer-size", n, library, c)]
+
+
+def callbacks(trace, name):
+    """How many instructions each call of a timer's callback took, the tracer's own among them."""
+    found = []
+    begun = {}
+    for stamp, event, timer, rest in re.findall(
+            r"(\d+): timer_expire_(entry|exit): timer=(\S+)(.*)", trace):
+        if event == "entry" and re.search(rf"function={name}(?: |$)", rest):
+            begun[timer] = int(stamp)
+        elif event == "exit" and timer in begun:
+            found.append(int(stamp) - begun.pop(timer))
+    return found
+
+
+def traced(vm, events, load, script, unload):
+    """What the kernel's tracer noted while a script ran; it names what is in modules that are
+    loaded."""
+    paths = " ".join(f"events/{event}/enable" for event in events)
+    return run(vm, f"""
+        {load}
+        mount -t tracefs none /sys/kernel/tracing 2>/dev/null || true
+        tracing=/sys/kernel/tracing
+        echo >$tracing/trace
+        echo x86-tsc >$tracing/trace_clock
+        for path in {paths}; do echo 1 >$tracing/$path; done
+        {script}
+        for path in {paths}; do echo 0 >$tracing/$path; done
+        cat $tracing/trace
+        {unload}""", 300)
+
+
+TIMER_EVENTS = ("timer/timer_expire_entry", "timer/timer_expire_exit")
+
+
+def samples(vm, script, runs=5):
+    """What the callbacks of jitimer and of the original cost while a script ran several times."""
+    trace = traced(vm, TIMER_EVENTS, "insmod jitimer.ko; insmod jitimer_original.ko",
+                   f"for i in $(seq {runs}); do {script}; done",
+                   "rmmod jitimer; rmmod jitimer_original")
+    found = callbacks(trace, r"\S*jitimer\S*expired\S*(?: \S+)?"), callbacks(
+        trace, r"jit_timer_fn(?: \S+)?")
+    if any(len(calls) != 5 * runs for calls in found):
+        raise Failure(f"not {5 * runs} callbacks each, but {found}")
+    return found
+
+
+# The reader of jitimer does not sleep; that of the original must.
+AWAKE = """
+    exec 3</proc/jitimer
+    dd bs=4096 count=1 <&3 >/dev/null 2>&1
+    cat /proc/jitimer_original >/dev/null
+    exec 3<&-"""
+
+
+def sample(vm):
+    """A sample of jitimer, with nobody to wake, against one of the original."""
+    ours, original = samples(vm, AWAKE)
+    trace = traced(vm, TIMER_EVENTS, "", "insmod ktimer_bench.ko", "rmmod ktimer_bench")
+    tracer = median(callbacks(trace, r"empty(?: \S+)?"))
+    return row("sample", 1, median(ours) - tracer, median(original) - tracer)
+
+
+def reading(vm):
+    """Opening, reading and closing /proc/jitimer, against the original without its timer."""
+    # A series as long as the original's.
+    load = "insmod jitimer.ko; insmod jitimer_original.ko loops=0"
+    unload = "rmmod jitimer; rmmod jitimer_original"
+    costs = []
+    for name in ("jitimer", "jitimer_original"):
+        output = run(vm, f"{load}; ./reader /proc/{name} i101; {unload}")
+        costs.append(list(map(int, output.split()[2:])))
+    found = [row(op, 1, *both) for op, *both in zip(("open", "read", "close"), *costs)]
+    events = ("kmem/kmalloc", "kmem/kmem_cache_alloc")
+    counts = []
+    for name in ("jitimer", "jitimer_original"):
+        few, many = (re.findall(r"reader-\d+ .*bytes_alloc=(\d+)", traced(
+            vm, events, load, f"./reader /proc/{name} i{times} >/dev/null", unload))
+                     for times in (1, 101))
+        counts.append(((len(many) - len(few)) / 100,
+                       (sum(map(int, many)) - sum(map(int, few))) / 100))
+    return found + [row(op, 1, *both) for op, *both in zip(("allocations", "allocated"), *counts)]
+
+
+def sizes(modules):
+    """What the modules take."""
+    both = []
+    for name in ("jitimer", "jitimer_original"):
+        lines = subprocess.run(["size", modules / f"{name}.ko"], check=True, capture_output=True,
+                               text=True).stdout.splitlines()
+        text, data, bss, *_ = map(int, lines[1].split()[:3])
+        both.append((text, data + bss))
+    return [row(op, 0, *sizes) for op, *sizes in zip(("text", "data"), *both)]
+
+
+def table(rows):
+    """The results as a table."""
+    yield ["", "armed", "library", "C", "ratio"]
+    yield ["---", "---:", "---:", "---:", "---:"]
+    for found in rows:
+        digits = 0 if found["op"] in list(OPERATIONS)[11:] else 2
+        yield [OPERATIONS[found["op"]], f"{found['n']:,}" if found["n"] > 1 else "",
+               *(f"{found[side]:,.{digits}f}" for side in ("library", "c")),
+               f"{found['ratio']:.2f}"]
+
+
+def main():
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--timers", type=int, nargs="+", metavar="N",
+                        default=[1_000, 10_000, 100_000, 1_000_000],
+                        help="how many are armed, from 1000 to 1000000 (default: 1000, 10000, "
+                        "100000 and 1000000)")
+    parser.add_argument("--out", type=Path, default=build.OUT / "bench",
+                        help="the folder for bench.json (default: %(default)s)")
+    options = parser.parse_args()
+    for n in options.timers:
+        if not 1000 <= n <= 1_000_000:
+            parser.error(f"--timers: {n} is not from 1000 to 1000000")
+    kernel = kernels.fetch(kernels.find())
+    modules = build.stock(kernel, "KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m", "KTIMER_BENCH=m")
+    files = [*(modules / f"{name}.ko" for name in ("jitimer", "jitimer_original", "ktimer_bench")),
+             *build.guest_programs()]
+    with Vm(kernel.image, files, virtual=True, memory=1024) as vm:
+        say(f"booting the stock kernel {kernel.release}")
+        vm.boot()
+        run(vm, SETTLE)
+        rows = []
+        for n in options.timers:
+            say(f"{n:,} timers")
+            rows += operations(vm, n)
+        say("jitimer and the original")
+        rows += [sample(vm), *reading(vm), *sizes(modules)]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "bench.json").write_text(json.dumps(rows, indent=1) + "\n")
+    for line in table(rows):
+        print("| " + " | ".join(line) + " |")
+    say(f"written: {options.out / 'bench.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(main)

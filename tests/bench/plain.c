@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The plain C that the benchmark compares the library with, operation by operation. */
+
+#include <linux/irqflags.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+
+#include <asm/msr.h>
+
+#include "plain.h"
+
+struct plain_timer {
+	struct timer_list timer;
+	unsigned long expires;
+};
+
+static struct plain_timer **timers;
+static unsigned long made;
+
+static DEFINE_SPINLOCK(lock);
+static unsigned long locked;
+
+u64 plain_instructions(void)
+{
+	return rdtsc();
+}
+
+unsigned long plain_irq_save(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	return flags;
+}
+
+void plain_irq_restore(unsigned long flags)
+{
+	local_irq_restore(flags);
+}
+
+static void empty(struct timer_list *timer)
+{
+}
+
+int plain_make(unsigned long n)
+{
+	timers = kvcalloc(n, sizeof(*timers), GFP_KERNEL);
+	if (!timers)
+		return -ENOMEM;
+	for (made = 0; made < n; made++) {
+		timers[made] = kmalloc(sizeof(**timers), GFP_KERNEL);
+		if (!timers[made]) {
+			plain_free();
+			return -ENOMEM;
+		}
+		timer_setup(&timers[made]->timer, empty, 0);
+	}
+	return 0;
+}
+
+void plain_set(unsigned long i, unsigned long expires)
+{
+	timers[i]->expires = expires;
+}
+
+void plain_free(void)
+{
+	for (unsigned long i = 0; i < made; i++) {
+		timer_shutdown_sync(&timers[i]->timer);
+		kfree(timers[i]);
+	}
+	kvfree(timers);
+}
+
+unsigned long plain_size(void)
+{
+	return sizeof(struct plain_timer);
+}
+
+void plain_add(unsigned long n)
+{
+	for (struct plain_timer **t = timers; t != timers + n; t++) {
+		(*t)->timer.expires = (*t)->expires;
+		add_timer(&(*t)->timer);
+	}
+}
+
+void plain_arm(unsigned long n, unsigned long shift)
+{
+	for (struct plain_timer **t = timers; t != timers + n; t++)
+		mod_timer(&(*t)->timer, (*t)->expires + shift);
+}
+
+void plain_arm_at(unsigned long n, unsigned long expires)
+{
+	for (struct plain_timer **t = timers; t != timers + n; t++)
+		mod_timer(&(*t)->timer, expires);
+}
+
+bool plain_any_pending(unsigned long n)
+{
+	for (struct plain_timer **t = timers; t != timers + n; t++)
+		if (timer_pending(&(*t)->timer))
+			return true;
+	return false;
+}
+
+void plain_cancel(unsigned long n)
+{
+	for (struct plain_timer **t = timers; t != timers + n; t++)
+		timer_delete(&(*t)->timer);
+}
+
+void plain_cancel_sync(unsigned long n)
+{
+	for (struct plain_timer **t = timers; t != timers + n; t++)
+		timer_delete_sync(&(*t)->timer);
+}
+
+void plain_shutdown_sync(unsigned long n)
+{
+	for (struct plain_timer **t = timers; t != timers + n; t++)
+		timer_shutdown_sync(&(*t)->timer);
+}
+
+void plain_lock_bh(unsigned long n)
+{
+	while (n--) {
+		spin_lock_bh(&lock);
+		locked++;
+		spin_unlock_bh(&lock);
+	}
+}
+
+void plain_lock(unsigned long n)
+{
+	while (n--) {
+		spin_lock(&lock);
+		locked++;
+		spin_unlock(&lock);
+	}
+}

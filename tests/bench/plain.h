@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The plain C that the benchmark compares the library with: see plain.c. */
+
+#ifndef _BENCH_PLAIN_H
+#define _BENCH_PLAIN_H
+
+#include <linux/types.h>
+
+/* Instructions, under virtual time: that is what the time stamp counter counts there. */
+u64 plain_instructions(void);
+unsigned long plain_irq_save(void);
+void plain_irq_restore(unsigned long flags);
+
+/* A set of timers; there is one at a time. */
+int plain_make(unsigned long n);
+void plain_set(unsigned long i, unsigned long expires);
+void plain_free(void);
+unsigned long plain_size(void);
+
+/* Each does something with the first n timers. */
+void plain_add(unsigned long n);
+void plain_arm(unsigned long n, unsigned long shift);
+void plain_arm_at(unsigned long n, unsigned long expires);
+bool plain_any_pending(unsigned long n);
+void plain_cancel(unsigned long n);
+void plain_cancel_sync(unsigned long n);
+void plain_shutdown_sync(unsigned long n);
+
+/* Each takes and releases a lock n times. */
+void plain_lock_bh(unsigned long n);
+void plain_lock(unsigned long n);
+
+#endif

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the library's operations cost, beside the same in plain C. Loading the module measures, and
+//! prints a line for each operation:
+//!
+//! ```text
+//! ktimer_bench: cost <operation> <armed timers> <how often> <library> <C>
+//! ```
+//!
+//! The last two are instructions for all of them, if the machine runs under virtual time, where an
+//! instruction is a tick of the time stamp counter. For scripts/bench.py.
+
+use kernel::{
+    alloc::KVVec,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+use ktimer::{
+    prelude::*,
+    time, //
+};
+
+#[path = "bench/plain.rs"]
+mod plain;
+
+module! {
+    type: Bench,
+    name: "ktimer_bench",
+    authors: ["The jitimer authors"],
+    description: "What the library's operations cost, beside plain C",
+    license: "GPL",
+}
+
+module_param! {
+    /// How many timers are armed.
+    static TIMERS: timers = BATCH, BATCH..=10_000_000, "armed timers, from 1000 (default 1000)";
+}
+
+/// Operations are measured in so many at a time.
+const BATCH: usize = 1000;
+
+/// And so often.
+const ROUNDS: usize = 10;
+
+/// Later than all that is measured.
+const LONG: JiffiesDelta = match JiffiesDelta::from_ticks(1 << 20) {
+    Ok(span) => span,
+    Err(_) => JiffiesDelta::MAX,
+};
+
+/// A set of timers, the library's or in C. Each of the operations is on the first `n`.
+trait Side: Sized {
+    fn make(n: usize, expires: impl Fn(usize) -> Jiffies) -> Result<Self>;
+    fn size() -> usize;
+    fn add(&self, n: usize);
+    /// Later than they were made for by `shift`.
+    fn arm(&self, n: usize, shift: JiffiesDelta);
+    fn arm_at(&self, n: usize, expires: Jiffies);
+    fn any_pending(&self, n: usize) -> bool;
+    fn cancel(&self, n: usize);
+    fn cancel_sync(&self, n: usize);
+    fn shutdown_sync(&self, n: usize);
+}
+
+/// A timer that does nothing.
+struct Idle {
+    expires: Jiffies,
+}
+
+impl TimerCallback for Idle {
+    fn run(&self, _context: TimerContext<'_, Self>) {}
+}
+
+/// Timers by the library.
+struct Library(KVVec<Pin<KBox<Timer<Idle>>>>);
+
+impl Library {
+    #[inline(always)]
+    fn first(&self, n: usize) -> &[Pin<KBox<Timer<Idle>>>] {
+        self.0.get(..n).unwrap_or(&self.0)
+    }
+}
+
+impl Side for Library {
+    fn make(n: usize, expires: impl Fn(usize) -> Jiffies) -> Result<Self> {
+        let mut timers = KVVec::with_capacity(n, GFP_KERNEL)?;
+        for i in 0..n {
+            let expires = expires(i);
+            timers.push(KBox::pin_init(Timer::new(Idle { expires }), GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        Ok(Self(timers))
+    }
+
+    fn size() -> usize {
+        size_of::<Timer<Idle>>()
+    }
+
+    fn add(&self, n: usize) {
+        for timer in self.first(n) {
+            let _ = timer.add(timer.expires);
+        }
+    }
+
+    fn arm(&self, n: usize, shift: JiffiesDelta) {
+        for timer in self.first(n) {
+            timer.arm(timer.expires + shift);
+        }
+    }
+
+    fn arm_at(&self, n: usize, expires: Jiffies) {
+        for timer in self.first(n) {
+            timer.arm(expires);
+        }
+    }
+
+    fn any_pending(&self, n: usize) -> bool {
+        for timer in self.first(n) {
+            if timer.is_pending() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn cancel(&self, n: usize) {
+        for timer in self.first(n) {
+            timer.cancel();
+        }
+    }
+
+    fn cancel_sync(&self, n: usize) {
+        for timer in self.first(n) {
+            timer.cancel_sync();
+        }
+    }
+
+    fn shutdown_sync(&self, n: usize) {
+        for timer in self.first(n) {
+            timer.shutdown_sync();
+        }
+    }
+}
+
+/// Notes when its callback runs.
+struct Stamp(Atomic<u64>);
+
+impl TimerCallback for Stamp {
+    fn run(&self, _context: TimerContext<'_, Self>) {
+        self.0.store(plain::now(), Relaxed);
+    }
+}
+
+/// Waits for a timer that sets something.
+fn wait(done: impl Fn() -> bool) -> Result {
+    while !done() {
+        if kernel::current!().signal_pending() {
+            return Err(EINTR);
+        }
+        time::schedule_timeout_interruptible(JiffiesDelta::TICK);
+    }
+    Ok(())
+}
+
+/// From the expiry of timers to the end of their callbacks. Timers that expire at once do so in the
+/// reverse order of arming: between two that note the time.
+fn dispatch(side: &impl Side) -> Result<u64> {
+    let first = KBox::pin_init(Timer::new(Stamp(Atomic::new(0))), GFP_KERNEL)?;
+    let last = KBox::pin_init(Timer::new(Stamp(Atomic::new(0))), GFP_KERNEL)?;
+    let expires = Jiffies::now() + JiffiesDelta::SECOND;
+    plain::instructions(|| {
+        last.arm(expires);
+        side.arm_at(BATCH, expires);
+        first.arm(expires);
+    });
+    wait(|| last.0.load(Relaxed) != 0)?;
+    if side.any_pending(BATCH) {
+        return Err(EAGAIN);
+    }
+    (last.0.load(Relaxed))
+        .checked_sub(first.0.load(Relaxed))
+        .ok_or(EAGAIN)
+}
+
+/// What a set's operations cost.
+#[derive(Default)]
+struct Costs {
+    arm_all: u64,
+    add: u64,
+    arm: u64,
+    rearm: u64,
+    pending: u64,
+    cancel: u64,
+    cancel_sync: u64,
+    dispatch: u64,
+    shutdown_all: u64,
+}
+
+impl Costs {
+    fn of<S: Side>(n: usize) -> Result<Self> {
+        let now = Jiffies::now();
+        // Any delay, but the same for both: by a generator of Lehmer's.
+        let state = Atomic::new(1u64);
+        let side = S::make(n, |_| {
+            let next = state.load(Relaxed) * 48271 % 0x7fff_ffff;
+            state.store(next, Relaxed);
+            now + LONG + JiffiesDelta::from_ticks(next as usize % (1 << 24)).unwrap_or(LONG)
+        })?;
+        let mut costs = Self {
+            arm_all: plain::instructions(|| side.arm(n, JiffiesDelta::ZERO)),
+            ..Self::default()
+        };
+        for _ in 0..ROUNDS {
+            let later = LONG;
+            costs.rearm += plain::instructions(|| side.arm(BATCH, later));
+            costs.cancel += plain::instructions(|| side.cancel(BATCH));
+            costs.pending += plain::instructions(|| {
+                core::hint::black_box(side.any_pending(BATCH));
+            });
+            costs.arm += plain::instructions(|| side.arm(BATCH, JiffiesDelta::ZERO));
+            costs.cancel_sync += plain::instructions(|| side.cancel_sync(BATCH));
+            costs.add += plain::instructions(|| side.add(BATCH));
+        }
+        costs.dispatch = dispatch(&side)?;
+        costs.shutdown_all = plain::instructions(|| side.shutdown_sync(n));
+        Ok(costs)
+    }
+}
+
+/// What taking and releasing a lock costs, the library's and C's.
+#[pin_data]
+struct Locks {
+    #[pin]
+    lock: SpinLockBh<usize>,
+    library: Atomic<u64>,
+    c: Atomic<u64>,
+}
+
+impl Locks {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            lock <- new_spinlock_bh!(0),
+            library: Atomic::new(0),
+            c: Atomic::new(0),
+        })
+    }
+}
+
+impl TimerCallback for Locks {
+    fn run(&self, context: TimerContext<'_, Self>) {
+        let library = plain::instructions(|| {
+            for _ in 0..BATCH {
+                let mut held = self.lock.lock_with(&context);
+                *held = held.wrapping_add(1);
+            }
+        });
+        self.library.store(library, Relaxed);
+        self.c
+            .store(plain::instructions(|| plain::lock(BATCH, &context)), Relaxed);
+    }
+}
+
+fn print(operation: &str, n: usize, times: usize, library: u64, c: u64) {
+    pr_info!("cost {operation} {n} {times} {library} {c}\n");
+}
+
+fn operations(n: usize) -> Result {
+    let library = Costs::of::<Library>(n)?;
+    let c = Costs::of::<plain::Plain>(n)?;
+    let times = BATCH * ROUNDS;
+    print("arm", n, times, library.arm, c.arm);
+    print("re-arm", n, times, library.rearm, c.rearm);
+    print("add", n, times, library.add, c.add);
+    print("cancel", n, times, library.cancel, c.cancel);
+    print("cancel-sync", n, times, library.cancel_sync, c.cancel_sync);
+    print("pending", n, times, library.pending, c.pending);
+    print("dispatch", n, BATCH, library.dispatch, c.dispatch);
+    print("arm-all", n, n, library.arm_all, c.arm_all);
+    print("shutdown-all", n, n, library.shutdown_all, c.shutdown_all);
+    pr_info!("size {} {}\n", Library::size(), plain::Plain::size());
+    Ok(())
+}
+
+fn locks() -> Result {
+    let locks = KBox::pin_init(Timer::new(Locks::new()), GFP_KERNEL)?;
+    let library = plain::instructions(|| {
+        for _ in 0..BATCH {
+            let mut held = locks.lock.lock();
+            *held = held.wrapping_add(1);
+        }
+    });
+    let c = plain::instructions(|| plain::lock_bh(BATCH));
+    print("lock-process", 0, BATCH, library, c);
+    locks.arm(Jiffies::now());
+    wait(|| locks.c.load(Relaxed) != 0)?;
+    let (library, c) = (locks.library.load(Relaxed), locks.c.load(Relaxed));
+    print("lock-callback", 0, BATCH, library, c);
+    Ok(())
+}
+
+/// What the callbacks of many timers found.
+struct Delivery {
+    delivered: Atomic<usize>,
+    early: Atomic<usize>,
+}
+
+struct Delivered {
+    expires: Jiffies,
+    delivery: Arc<Delivery>,
+}
+
+impl TimerCallback for Delivered {
+    fn run(&self, _context: TimerContext<'_, Self>) {
+        if self.expires.is_after(Jiffies::now()) {
+            self.delivery.early.fetch_add(1, Relaxed);
+        }
+        self.delivery.delivered.fetch_add(1, Relaxed);
+    }
+}
+
+/// Has timers expire at random over some seconds.
+fn deliver(n: usize) -> Result {
+    let delivery = Arc::new(
+        Delivery {
+            delivered: Atomic::new(0),
+            early: Atomic::new(0),
+        },
+        GFP_KERNEL,
+    )?;
+    let mut timers = KVVec::with_capacity(n, GFP_KERNEL)?;
+    let mut state = 1;
+    let now = Jiffies::now() + JiffiesDelta::SECOND;
+    for _ in 0..n {
+        state = state * 48271 % 0x7fff_ffff;
+        let timer = KBox::pin_init(
+            Timer::new(Delivered {
+                expires: now + JiffiesDelta::from_ticks(state % 5000)?,
+                delivery: delivery.clone(),
+            }),
+            GFP_KERNEL,
+        )?;
+        timer.arm(timer.expires);
+        timers.push(timer, GFP_KERNEL)?;
+    }
+    wait(|| timers.iter().all(|timer| !timer.is_pending()))?;
+    for timer in &timers {
+        timer.cancel_sync();
+    }
+    pr_info!(
+        "delivered {} of {n}, {} early\n",
+        delivery.delivered.load(Relaxed),
+        delivery.early.load(Relaxed)
+    );
+    Ok(())
+}
+
+struct Bench;
+
+impl kernel::Module for Bench {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let n = TIMERS.value();
+        operations(n)?;
+        locks()?;
+        deliver(n)?;
+        Ok(Self)
+    }
+}
