@@ -77,7 +77,7 @@ impl TimerCallback for Idle {
     fn run(&self, _context: TimerContext<'_, Self>) {}
 }
 
-/// Timers by the library.
+/// Timers by the library. No operation is inlined where it is measured: neither are those in C.
 struct Library(KVVec<Pin<KBox<Timer<Idle>>>>);
 
 impl Library {
@@ -101,24 +101,28 @@ impl Side for Library {
         size_of::<Timer<Idle>>()
     }
 
+    #[inline(never)]
     fn add(&self, n: usize) {
         for timer in self.first(n) {
             let _ = timer.add(timer.expires);
         }
     }
 
+    #[inline(never)]
     fn arm(&self, n: usize, shift: JiffiesDelta) {
         for timer in self.first(n) {
             timer.arm(timer.expires + shift);
         }
     }
 
+    #[inline(never)]
     fn arm_at(&self, n: usize, expires: Jiffies) {
         for timer in self.first(n) {
             timer.arm(expires);
         }
     }
 
+    #[inline(never)]
     fn any_pending(&self, n: usize) -> bool {
         for timer in self.first(n) {
             if timer.is_pending() {
@@ -128,18 +132,21 @@ impl Side for Library {
         false
     }
 
+    #[inline(never)]
     fn cancel(&self, n: usize) {
         for timer in self.first(n) {
             timer.cancel();
         }
     }
 
+    #[inline(never)]
     fn cancel_sync(&self, n: usize) {
         for timer in self.first(n) {
             timer.cancel_sync();
         }
     }
 
+    #[inline(never)]
     fn shutdown_sync(&self, n: usize) {
         for timer in self.first(n) {
             timer.shutdown_sync();
@@ -154,6 +161,13 @@ impl TimerCallback for Stamp {
     fn run(&self, _context: TimerContext<'_, Self>) {
         self.0.store(plain::now(), Relaxed);
     }
+}
+
+/// How many instructions an operation takes on the first `n`, without those of beginning and ending
+/// the loop.
+#[inline(always)]
+fn cost(n: usize, operation: impl Fn(usize)) -> u64 {
+    plain::instructions(|| operation(n)).saturating_sub(plain::instructions(|| operation(0)))
 }
 
 /// Waits for a timer that sets something.
@@ -212,22 +226,21 @@ impl Costs {
             now + LONG + JiffiesDelta::from_ticks(next as usize % (1 << 24)).unwrap_or(LONG)
         })?;
         let mut costs = Self {
-            arm_all: plain::instructions(|| side.arm(n, JiffiesDelta::ZERO)),
+            arm_all: cost(n, |n| side.arm(n, JiffiesDelta::ZERO)),
             ..Self::default()
         };
         for _ in 0..ROUNDS {
-            let later = LONG;
-            costs.rearm += plain::instructions(|| side.arm(BATCH, later));
-            costs.cancel += plain::instructions(|| side.cancel(BATCH));
-            costs.pending += plain::instructions(|| {
-                core::hint::black_box(side.any_pending(BATCH));
+            costs.rearm += cost(BATCH, |n| side.arm(n, LONG));
+            costs.cancel += cost(BATCH, |n| side.cancel(n));
+            costs.pending += cost(BATCH, |n| {
+                core::hint::black_box(side.any_pending(n));
             });
-            costs.arm += plain::instructions(|| side.arm(BATCH, JiffiesDelta::ZERO));
-            costs.cancel_sync += plain::instructions(|| side.cancel_sync(BATCH));
-            costs.add += plain::instructions(|| side.add(BATCH));
+            costs.arm += cost(BATCH, |n| side.arm(n, JiffiesDelta::ZERO));
+            costs.cancel_sync += cost(BATCH, |n| side.cancel_sync(n));
+            costs.add += cost(BATCH, |n| side.add(n));
         }
         costs.dispatch = dispatch(&side)?;
-        costs.shutdown_all = plain::instructions(|| side.shutdown_sync(n));
+        costs.shutdown_all = cost(n, |n| side.shutdown_sync(n));
         Ok(costs)
     }
 }

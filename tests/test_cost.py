@@ -14,7 +14,8 @@ def test_an_operation_costs_no_more_than_in_c(virtual):
     assert len(rows) == 12
     for found in rows:
         print(found)
-    assert [found for found in rows if found["library"] > found["c"]] == []
+    # A batch of 1,000 shows what less than an instruction each time would add.
+    assert [found for found in rows if found["library"] > found["c"] + 0.01] == []
 
 
 def test_a_sample_costs_less_than_half_of_the_originals(virtual):

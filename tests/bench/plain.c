@@ -19,6 +19,10 @@ struct plain_timer {
 static struct plain_timer **timers;
 static unsigned long made;
 
+/* The end is not looked up again after each call. */
+#define for_each_timer(t, n) \
+	for (struct plain_timer **t = timers, **end = timers + (n); t != end; t++)
+
 static DEFINE_SPINLOCK(lock);
 static unsigned long locked;
 
@@ -81,7 +85,7 @@ unsigned long plain_size(void)
 
 void plain_add(unsigned long n)
 {
-	for (struct plain_timer **t = timers; t != timers + n; t++) {
+	for_each_timer(t, n) {
 		(*t)->timer.expires = (*t)->expires;
 		add_timer(&(*t)->timer);
 	}
@@ -89,19 +93,19 @@ void plain_add(unsigned long n)
 
 void plain_arm(unsigned long n, unsigned long shift)
 {
-	for (struct plain_timer **t = timers; t != timers + n; t++)
+	for_each_timer(t, n)
 		mod_timer(&(*t)->timer, (*t)->expires + shift);
 }
 
 void plain_arm_at(unsigned long n, unsigned long expires)
 {
-	for (struct plain_timer **t = timers; t != timers + n; t++)
+	for_each_timer(t, n)
 		mod_timer(&(*t)->timer, expires);
 }
 
 bool plain_any_pending(unsigned long n)
 {
-	for (struct plain_timer **t = timers; t != timers + n; t++)
+	for_each_timer(t, n)
 		if (timer_pending(&(*t)->timer))
 			return true;
 	return false;
@@ -109,19 +113,19 @@ bool plain_any_pending(unsigned long n)
 
 void plain_cancel(unsigned long n)
 {
-	for (struct plain_timer **t = timers; t != timers + n; t++)
+	for_each_timer(t, n)
 		timer_delete(&(*t)->timer);
 }
 
 void plain_cancel_sync(unsigned long n)
 {
-	for (struct plain_timer **t = timers; t != timers + n; t++)
+	for_each_timer(t, n)
 		timer_delete_sync(&(*t)->timer);
 }
 
 void plain_shutdown_sync(unsigned long n)
 {
-	for (struct plain_timer **t = timers; t != timers + n; t++)
+	for_each_timer(t, n)
 		timer_shutdown_sync(&(*t)->timer);
 }
 
