@@ -4,10 +4,11 @@
 
 All of it in guest instructions, under qemu's virtual time, where results repeat. It prints tables,
 and writes bench.json: a list of {"op", "n", "library", "c", "ratio"}, n being how many timers were
-armed. 'sample', 'open', 'read' and 'close' are jitimer against the book's, tests/jitimer_original.c.
+armed; and late.json, how late timers were. 'sample', 'open', 'read' and 'close' are jitimer against the book's, tests/jitimer_original.c.
 """
 
 import argparse
+from bisect import bisect_right
 import json
 import re
 import subprocess
@@ -155,6 +156,55 @@ def reading(vm):
     return found + [row(op, 1, *both) for op, *both in zip(("allocations", "allocated"), *counts)]
 
 
+# What else the machine does while timers run: in the shell, and how many timers at each tick.
+LOADS = {"idle": ("", 0), "busy CPU": ("while :; do :; done & load=$!", 0),
+         "1,000 timers a tick": ("", 1000)}
+QUANTILES = {"min": 0, "median": 0.5, "99 %": 0.99, "99.9 %": 0.999, "max": 1}
+
+
+def late(vm, count):
+    """How late timers are, by load, whose they are, and unit: sorted samples."""
+    found = {}
+    for name, (load, timers) in LOADS.items():
+        say(f"how late timers are: {name}")
+        output = run(vm, f"""
+            {load}
+            insmod ktimer_bench.ko samples={count} load={timers}
+            test -z "$load" || kill $load
+            cat /proc/ktimer_late
+            rmmod ktimer_bench""", 600)
+        for whose in ("library", "C"):
+            samples = re.findall(rf"^{whose} (\d+) (\d+)$", output, re.MULTILINE)
+            if len(samples) != count:
+                raise Failure(f"{len(samples)} samples of {whose}, not {count}")
+            for unit, values in zip(("jiffies", "us"), zip(*samples)):
+                found[name, whose, unit] = sorted(map(int, values))
+    return found
+
+
+def quantiles(samples):
+    """Those of sorted samples."""
+    return [samples[min(int(q * len(samples)), len(samples) - 1)] for q in QUANTILES.values()]
+
+
+def distance(one, other):
+    """How far two distributions are apart, by sorted samples: Kolmogorov's and Smirnov's."""
+    return max(abs(bisect_right(one, value) / len(one) - bisect_right(other, value) / len(other))
+               for value in {*one, *other})
+
+
+def late_table(found):
+    """How late timers are, as a table."""
+    yield ["late by", "", *QUANTILES, "distance"]
+    yield ["---", "---", *["---:"] * (len(QUANTILES) + 1)]
+    for name in LOADS:
+        for unit in ("jiffies", "us"):
+            both = [found[name, whose, unit] for whose in ("library", "C")]
+            for whose, samples in zip(("library", "C"), both):
+                yield [f"{name}, {unit}", whose, *map(str, quantiles(samples)),
+                       f"{distance(*both):.4f}"]
+
+
 def sizes(modules):
     """What the modules take."""
     both = []
@@ -187,6 +237,8 @@ def main():
                         "100000 and 1000000)")
     parser.add_argument("--out", type=Path, default=build.OUT / "bench",
                         help="the folder for bench.json (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=10_000, metavar="N",
+                        help="how often to see how late timers are (default: %(default)s)")
     options = parser.parse_args()
     for n in options.timers:
         if not 1000 <= n <= 1_000_000:
@@ -205,10 +257,16 @@ def main():
             rows += operations(vm, n)
         say("jitimer and the original")
         rows += [sample(vm), *reading(vm), *sizes(modules)]
+        lateness = late(vm, options.samples)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "bench.json").write_text(json.dumps(rows, indent=1) + "\n")
-    for line in table(rows):
-        print("| " + " | ".join(line) + " |")
+    (options.out / "late.json").write_text(json.dumps(
+        [{"load": load, "whose": whose, "unit": unit, "samples": samples}
+         for (load, whose, unit), samples in lateness.items()]) + "\n")
+    for line in [*table(rows), [], *late_table(lateness)]:
+        print("| " + " | ".join(line) + " |" if line else "")
+    print(f"\nTwo sets of {options.samples} samples from one distribution are further apart than "
+          f"{1.63 * (2 / options.samples) ** 0.5:.4f} once in a hundred times.")
     say(f"written: {options.out / 'bench.json'}")
     return 0
 

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The last two are instructions for all of them, if the machine runs under virtual time, where an
-//! instruction is a tick of the time stamp counter. For scripts/bench.py.
+//! instruction is a tick of the time stamp counter. With the parameter `samples` it sees how late
+//! timers are, instead: see [`late`]. For scripts/bench.py.
 
 use kernel::{
     alloc::KVVec,
@@ -23,9 +24,15 @@ use kernel::{
 };
 use ktimer::{
     prelude::*,
+    proc_fs::{
+        ProcEntry,
+        Produced, //
+    },
     time, //
 };
 
+#[path = "bench/late.rs"]
+mod late;
 #[path = "bench/plain.rs"]
 mod plain;
 
@@ -40,6 +47,12 @@ module! {
 module_param! {
     /// How many timers are armed.
     static TIMERS: timers = BATCH, BATCH..=10_000_000, "armed timers, from 1000 (default 1000)";
+
+    /// How often to see how late timers are.
+    static SAMPLES: samples = 0, 0..=1_000_000, "how often to see how late timers are (default 0)";
+
+    /// How many others run meanwhile.
+    static LOAD: load = 0, 0..=100_000, "timers that expire at each tick meanwhile (default 0)";
 }
 
 /// Operations are measured in so many at a time.
@@ -372,14 +385,25 @@ fn deliver(n: usize) -> Result {
     Ok(())
 }
 
-struct Bench;
+struct Bench {
+    _late: Option<ProcEntry<Produced<late::Samples>>>,
+}
 
 impl kernel::Module for Bench {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let n = TIMERS.value();
-        operations(n)?;
-        locks()?;
-        deliver(n)?;
-        Ok(Self)
+        let late = match SAMPLES.value() {
+            0 => {
+                operations(n)?;
+                locks()?;
+                deliver(n)?;
+                None
+            }
+            wanted => {
+                let samples = late::Samples::take(wanted, LOAD.value())?;
+                Some(ProcEntry::new(c"ktimer_late", samples)?)
+            }
+        };
+        Ok(Self { _late: late })
     }
 }

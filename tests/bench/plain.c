@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The plain C that the benchmark compares the library with, operation by operation. */
 
+#include <linux/atomic.h>
 #include <linux/irqflags.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -145,4 +149,88 @@ void plain_lock(unsigned long n)
 		locked++;
 		spin_unlock(&lock);
 	}
+}
+
+struct late_timer {
+	struct timer_list timer;
+	unsigned long expires;
+	u32 state;
+};
+
+static struct {
+	struct late_timer *timers;
+	unsigned long count;
+	u64 *samples;
+	unsigned long wanted;
+	atomic_long_t taken;
+	unsigned long jiffies_base;
+	u64 ktime_base;
+} late;
+
+u64 plain_ktime(void)
+{
+	return ktime_get_ns();
+}
+
+static void late_arm(struct late_timer *t, unsigned long now)
+{
+	t->state = (u64)t->state * 48271 % 0x7fffffff;
+	t->expires = now + 1 + t->state % 32;
+	mod_timer(&t->timer, t->expires);
+}
+
+static void late_expired(struct timer_list *timer)
+{
+	struct late_timer *t = timer_container_of(t, timer, timer);
+	u64 ktime = ktime_get_ns();
+	unsigned long now = jiffies;
+	u64 due = late.ktime_base + (t->expires - late.jiffies_base) * TICK_NSEC;
+	unsigned long i = atomic_long_fetch_inc(&late.taken);
+
+	if (i >= late.wanted)
+		return;
+	late.samples[i] = (u64)(now - t->expires) << 32 |
+			  (u32)div_u64(ktime > due ? ktime - due : 0, NSEC_PER_USEC);
+	late_arm(t, now);
+}
+
+int plain_late_start(unsigned long timers, unsigned long samples, unsigned long jiffies_base,
+		     u64 ktime_base)
+{
+	late.timers = kvcalloc(timers, sizeof(*late.timers), GFP_KERNEL);
+	late.samples = kvcalloc(samples, sizeof(*late.samples), GFP_KERNEL);
+	if (!late.timers || !late.samples) {
+		kvfree(late.timers);
+		kvfree(late.samples);
+		return -ENOMEM;
+	}
+	late.count = timers;
+	late.wanted = samples;
+	atomic_long_set(&late.taken, 0);
+	late.jiffies_base = jiffies_base;
+	late.ktime_base = ktime_base;
+	for (unsigned long i = 0; i < timers; i++) {
+		timer_setup(&late.timers[i].timer, late_expired, 0);
+		late.timers[i].state = i * 7919 + 1;
+		late_arm(&late.timers[i], jiffies);
+	}
+	return 0;
+}
+
+unsigned long plain_late_taken(void)
+{
+	return min_t(unsigned long, atomic_long_read(&late.taken), late.wanted);
+}
+
+u64 plain_late_get(unsigned long i)
+{
+	return late.samples[i];
+}
+
+void plain_late_stop(void)
+{
+	for (unsigned long i = 0; i < late.count; i++)
+		timer_shutdown_sync(&late.timers[i].timer);
+	kvfree(late.timers);
+	kvfree(late.samples);
 }

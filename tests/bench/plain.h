@@ -30,4 +30,13 @@ void plain_shutdown_sync(unsigned long n);
 void plain_lock_bh(unsigned long n);
 void plain_lock(unsigned long n);
 
+/* How late timers are that arm themselves again, for 1 to 32 jiffies; there is one such set. */
+u64 plain_ktime(void);
+int plain_late_start(unsigned long timers, unsigned long samples, unsigned long jiffies_base,
+		     u64 ktime_base);
+unsigned long plain_late_taken(void);
+/* A sample: jiffies in the upper half, and microseconds. */
+u64 plain_late_get(unsigned long i);
+void plain_late_stop(void);
+
 #endif

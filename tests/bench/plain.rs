@@ -121,3 +121,44 @@ pub(crate) fn lock(n: usize, _context: &ktimer::context::BhDisabled) {
     // SAFETY: As above; and bottom halves are disabled.
     unsafe { bindings::plain_lock(n) }
 }
+
+/// The monotonic time, in nanoseconds.
+pub(crate) fn ktime() -> u64 {
+    // SAFETY: It only reads a clock.
+    unsafe { bindings::plain_ktime() }
+}
+
+/// Timers in C that note how late they are. There is one such set at a time.
+pub(crate) struct Late {
+    wanted: usize,
+}
+
+impl Late {
+    /// Starts so many timers, which take so many samples in all; at `base` jiffies it was `ktime`.
+    pub(crate) fn start(timers: usize, wanted: usize, base: Jiffies, ktime: u64) -> Result<Self> {
+        // SAFETY: There is no other set.
+        to_result(unsafe { bindings::plain_late_start(timers, wanted, base.as_raw(), ktime) })?;
+        Ok(Self { wanted })
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        // SAFETY: The set is started.
+        unsafe { bindings::plain_late_taken() >= self.wanted }
+    }
+
+    /// A sample: jiffies in the upper half, and microseconds.
+    pub(crate) fn get(&self, i: usize) -> Option<u64> {
+        if i >= self.wanted {
+            return None;
+        }
+        // SAFETY: The set is started, and has so many samples.
+        Some(unsafe { bindings::plain_late_get(i) })
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        // SAFETY: The set is started, and nobody has it any more.
+        unsafe { bindings::plain_late_stop() }
+    }
+}
