@@ -10,7 +10,7 @@ SEED ?= $(shell date +%s)
 # Everything but the plain build of modules happens in the tool root, which has what it needs.
 in-root := scripts/in-root
 
-.PHONY: modules samples clean run shell test torture bench check doc fmt clippy shellcheck help
+.PHONY: modules samples clean run shell test torture bench jitter check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -45,8 +45,11 @@ test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's 
 torture: ## jitimer under torture, for long; SEED=N repeats a run; T= as for test
 	@$(in-root) scripts/test.py --torture -k 'test_torture$(if $(T), and ($(T)))' $(if $(SEED),--seed='$(SEED)')
 
-bench: ## what the library costs beside plain C; OUT=FOLDER for bench.json
-	@$(in-root) scripts/bench.py $(if $(OUT),--out '$(OUT)')
+bench: ## what the library costs beside plain C
+	@$(in-root) scripts/bench.py $(if $(OUT),--out '$(OUT)') $(if $(README),--readme)
+
+jitter: ## record /proc/jitimer in the VM, idle and busy, and make a picture of both
+	@$(in-root) scripts/record.py $(if $(VIRTUAL),--virtual) $(if $(README),--readme)
 
 check: fmt clippy doc shellcheck ## all that looks at the sources only
 
@@ -72,5 +75,7 @@ help: ## this text
 	@echo '              TDELAY=N      the parameter tdelay, in jiffies'
 	@echo '              S=SAMPLE      $(patsubst samples/%.rs,%,$(wildcard samples/*.rs))'
 	@echo "              P='NAME=VALUE ...', its parameters"
+	@echo 'for bench:    README=1      put the result into the README; for jitter, too'
+	@echo '              OUT=FOLDER    for bench.json'
 	@echo 'for all:      JITIMER_CACHE=FOLDER, where kernels and tools are kept'
 	@echo "              (see 'scripts/in-root --help')"

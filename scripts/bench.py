@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import build
-from cache import Failure, run_main, say
+from cache import PROJECT, Failure, run_main, say
 import kernels
 from run import SETTLE
 from vm import Vm
@@ -217,14 +217,34 @@ def sizes(modules):
 
 
 def table(rows):
-    """The results as a table."""
-    yield ["", "armed", "library", "C", "ratio"]
-    yield ["---", "---:", "---:", "---:", "---:"]
-    for found in rows:
-        digits = 0 if found["op"] in list(OPERATIONS)[11:] else 2
-        yield [OPERATIONS[found["op"]], f"{found['n']:,}" if found["n"] > 1 else "",
-               *(f"{found[side]:,.{digits}f}" for side in ("library", "c")),
-               f"{found['ratio']:.2f}"]
+    """The results as a table: the library's and C's, by how many timers are armed."""
+    counts = sorted({found["n"] for found in rows if found["n"] > 1})
+    yield ["instructions, library / C", *(f"{n:,} armed" for n in counts), "ratio"]
+    yield ["---", *["---:"] * (len(counts) + 1)]
+    for op, text in OPERATIONS.items():
+        same = {found["n"]: found for found in rows if found["op"] == op}
+        if len(same) == 1 or op == "timer-size":
+            # How many are armed does not matter.
+            same = {counts[0]: list(same.values())[0]}
+        yield [text,
+               *(f"{same[n]['library']:,.5g} / {same[n]['c']:,.5g}" if n in same else ""
+                 for n in counts),
+               f"{max(found['ratio'] for found in same.values()):.2f}"]
+
+
+def markdown(lines):
+    """Tables as text."""
+    return "".join("| " + " | ".join(line) + " |\n" if line else "\n" for line in lines)
+
+
+def update_readme(text):
+    """Puts the results into the README, between the marks."""
+    path = PROJECT / "README.md"
+    readme, count = re.subn(r"(<!-- make bench -->\n).*?(<!-- end -->)", rf"\g<1>{text}\g<2>",
+                            path.read_text(), flags=re.DOTALL)
+    if count != 1:
+        raise Failure(f"{path} lacks the marks '<!-- make bench -->' and '<!-- end -->'")
+    path.write_text(readme)
 
 
 def main():
@@ -239,6 +259,7 @@ def main():
                         help="the folder for bench.json (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=10_000, metavar="N",
                         help="how often to see how late timers are (default: %(default)s)")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     for n in options.timers:
         if not 1000 <= n <= 1_000_000:
@@ -263,9 +284,12 @@ def main():
     (options.out / "late.json").write_text(json.dumps(
         [{"load": load, "whose": whose, "unit": unit, "samples": samples}
          for (load, whose, unit), samples in lateness.items()]) + "\n")
-    for line in [*table(rows), [], *late_table(lateness)]:
-        print("| " + " | ".join(line) + " |" if line else "")
-    print(f"\nTwo sets of {options.samples} samples from one distribution are further apart than "
+    costs = markdown(table(rows))
+    if options.readme:
+        update_readme(costs)
+    print(costs)
+    print(markdown(late_table(lateness)))
+    print(f"Two sets of {options.samples} samples from one distribution are further apart than "
           f"{1.63 * (2 / options.samples) ** 0.5:.4f} once in a hundred times.")
     say(f"written: {options.out / 'bench.json'}")
     return 0

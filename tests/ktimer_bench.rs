@@ -105,7 +105,10 @@ impl Side for Library {
         let mut timers = KVVec::with_capacity(n, GFP_KERNEL)?;
         for i in 0..n {
             let expires = expires(i);
-            timers.push(KBox::pin_init(Timer::new(Idle { expires }), GFP_KERNEL)?, GFP_KERNEL)?;
+            timers.push(
+                KBox::pin_init(Timer::new(Idle { expires }), GFP_KERNEL)?,
+                GFP_KERNEL,
+            )?;
         }
         Ok(Self(timers))
     }
@@ -286,8 +289,10 @@ impl TimerCallback for Locks {
             }
         });
         self.library.store(library, Relaxed);
-        self.c
-            .store(plain::instructions(|| plain::lock(BATCH, &context)), Relaxed);
+        self.c.store(
+            plain::instructions(|| plain::lock(BATCH, &context)),
+            Relaxed,
+        );
     }
 }
 

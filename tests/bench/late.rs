@@ -59,7 +59,8 @@ impl TimerCallback for Late {
         let now = Jiffies::now();
         let expires = self.expires.load(Relaxed);
         let ticks = expires.wrapping_sub(self.record.base.as_raw()) as u64;
-        let due = self.record.ktime + ticks * (1_000_000_000 / JiffiesDelta::SECOND.as_ticks() as u64);
+        let due =
+            self.record.ktime + ticks * (1_000_000_000 / JiffiesDelta::SECOND.as_ticks() as u64);
         let i = self.record.taken.fetch_add(1, Relaxed);
         let Some(sample) = self.record.samples.get(i) else {
             return;
