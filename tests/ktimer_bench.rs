@@ -256,6 +256,7 @@ impl Costs {
             costs.add += cost(BATCH, |n| side.add(n));
         }
         costs.dispatch = dispatch(&side)?;
+        side.arm(n, JiffiesDelta::ZERO);
         costs.shutdown_all = cost(n, |n| side.shutdown_sync(n));
         Ok(costs)
     }
