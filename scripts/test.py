@@ -49,15 +49,16 @@ def main():
                          pool.submit(rust_metadata.make, kernel),
                          pool.submit(rust_metadata.make, rt)]:
                 made.result()
-    more = []
-    if "--torture" in sys.argv:
-        # What torture has measured is worth showing; and each run is another one.
-        more = ["-rP", f"--seed={random.randrange(10**9)}"]
-    totals = Totals()
     # Each machine is for one process; several at a time.
+    more = [f"--numprocesses={min(os.cpu_count(), 4)}"]
+    if "--torture" in sys.argv:
+        # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
+        # run is another one.
+        more = ["--numprocesses=1", "-rP", f"--seed={random.randrange(10**9)}"]
+    totals = Totals()
     status = pytest.main(["-v", "--tb=short", "--durations=20", "-p", "no:cacheprovider",
-                          "--dist=loadgroup", f"--numprocesses={min(os.cpu_count(), 4)}",
-                          str(PROJECT / "tests"), *more, *sys.argv[1:]], plugins=[totals])
+                          "--dist=loadgroup", str(PROJECT / "tests"), *more, *sys.argv[1:]],
+                         plugins=[totals])
     if "--help" in sys.argv:
         return status
     print(f"{len(totals.passed - totals.failed)} passed, {len(totals.failed)} failed")
