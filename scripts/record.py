@@ -48,7 +48,7 @@ def main():
                 raise Failure(f"in the guest: {result.output}")
             recordings.append(options.out / f"{name}.txt")
             recordings[-1].write_text(result.output)
-    picture = PROJECT / "scripts/jitter.svg" if options.readme else options.out / "jitter.png"
+    picture = PROJECT / "scripts/jitter.png" if options.readme else options.out / "jitter.png"
     return subprocess.run([PROJECT / "scripts/jitter", "-o", picture, *recordings],
                           check=False).returncode
 

@@ -39,8 +39,8 @@ ktimer-bindgen-cflags = $(filter -Wp$(comma)-MMD$(comma)% -I% -D% -nostdinc -std
 	-fshort-wchar -funsigned-char -fms-extensions -m64 -mlittle-endian,$(c_flags))
 
 quiet_cmd_ktimer_bindgen = BINDGEN $@
-      cmd_ktimer_bindgen = $(BINDGEN) $< $(ktimer-bindgen-flags) $(ktimer-allow) --use-core --with-derive-default \
-	--ctypes-prefix ffi --no-layout-tests --no-debug '.*' \
+      cmd_ktimer_bindgen = $(BINDGEN) $< $(ktimer-bindgen-flags) $(ktimer-allow) --use-core \
+	--with-derive-default --ctypes-prefix ffi --no-layout-tests --no-debug '.*' \
 	--enable-function-attribute-detection -o $@ \
 	-- $(ktimer-bindgen-cflags) -w -fno-builtin -D__BINDGEN__ -DMODULE
 
