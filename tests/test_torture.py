@@ -47,7 +47,7 @@ def test_readers_killed_at_random_moments(vm, rng, times):
         kill_readers() {{
             ./torture kill /proc/jitimer $1 80000 {rng.randrange(10**9)}
         }}
-        insmod jitimer.ko tdelay=2
+        insmod jitimer.ko tdelay=1 count=0
         kill_readers 10 >/dev/null
         test ! -d /sys/kernel/slab/kmalloc-cg-64 || objects
         cat /sys/module/jitimer/refcnt
@@ -57,9 +57,7 @@ def test_readers_killed_at_random_moments(vm, rng, times):
         rmmod jitimer""", 60 + 2 * rounds)
     print(output)
     assert re.findall(r"^\d+$", output, re.MULTILINE) == ["0", "0"]
-    # Some end before they are killed.
-    readers, killed = map(int, re.search(r"(\d+) readers, (\d+) killed", output).groups())
-    assert readers == 4 * rounds and killed > rounds
+    assert f"{4 * rounds} readers, {4 * rounds} killed\n" in output
     counts = [int(count) for count in re.findall(r"objects (\d+)", output)]
     if counts and rounds > 100:
         assert abs(counts[1] - counts[0]) < 200
@@ -91,14 +89,14 @@ def test_many_readers_at_once(vm, times):
     count = times(25, 15000)
     output = run(vm, f"""
         insmod jitimer.ko tdelay=1 count={count}
-        for i in $(seq 64); do cat /proc/jitimer >out$i & done
+        for i in $(seq 64); do cat /proc/jitimer >series$i & done
         wait
         awk 'FNR == 1 {{ if (NR > 1) {{ print lines; lines = 0 }}; next }}
              FNR > 2 && $2 != $1 - before {{ print FILENAME ", line " FNR ": " $0; exit 1 }}
              /lost]$/ {{ lines += substr($(NF - 1), 2) }}
              {{ before = $1; lines++ }}
-             END {{ print lines }}' out*
-        rm out*
+             END {{ print lines }}' series*
+        rm series*
         rmmod jitimer""", 120 + count / 10)
     assert output.split() == [str(count + 1)] * 64
 
