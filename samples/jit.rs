@@ -13,8 +13,6 @@
 //! time, though the CPU is busy in the kernel.
 
 use kernel::{
-    new_condvar,
-    new_mutex,
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
@@ -27,7 +25,6 @@ use ktimer::{
     tasklet::Priority,
     time, //
 };
-use pin_init::stack_pin_init;
 
 #[path = "jit/tasklets.rs"]
 mod tasklets;
@@ -81,24 +78,18 @@ enum Wait {
 impl proc_fs::Produce for Wait {
     type Record = (Jiffies, Jiffies);
 
-    fn produce(&self, _index: u64, stop: &dyn Fn() -> bool) -> Option<Self::Record> {
+    fn produce(&self, _index: u64, stop: &proc_fs::Stop) -> Option<Self::Record> {
         let start = Jiffies::now();
         let end = start + JiffiesDelta::from_ticks(DELAY.value()).unwrap_or(JiffiesDelta::SECOND);
-        while end.is_after(Jiffies::now()) && !stop() {
-            // Those that sleep look up now and then whether they are to stop.
-            let nap = end
-                .since(Jiffies::now())
-                .min(JiffiesDelta::from_millis(250));
+        while end.is_after(Jiffies::now()) && !stop.is_requested() {
+            let left = end.since(Jiffies::now());
             match self {
                 Self::Busy => core::hint::spin_loop(),
                 Self::Sched => time::schedule(),
-                Self::Queue => {
-                    stack_pin_init!(let lock = new_mutex!(()));
-                    stack_pin_init!(let never = new_condvar!());
-                    let _ = never.wait_interruptible_timeout(&mut lock.lock(), nap.as_ticks());
-                }
+                Self::Queue => stop.sleep(left),
+                // Only a signal wakes it, so it looks now and then whether it is to stop.
                 Self::SchedTo => {
-                    time::schedule_timeout_interruptible(nap);
+                    time::schedule_timeout_interruptible(left.min(JiffiesDelta::from_millis(250)));
                 }
             }
         }

@@ -20,7 +20,8 @@ mod text;
 
 pub use produced::{
     Produce,
-    Produced, //
+    Produced,
+    Stop, //
 };
 pub use text::{
     Show,

@@ -176,9 +176,11 @@ unsafe impl Backend for BhOffBackend {
     }
 
     #[inline]
-    unsafe fn try_lock(_ptr: *mut Self::State) -> Option<Self::GuardState> {
-        // Nobody asks: locks of this backend exist in `lock_with()` only.
-        None
+    unsafe fn try_lock(ptr: *mut Self::State) -> Option<Self::GuardState> {
+        // SAFETY: The `ptr` pointer is guaranteed to be valid and initialized before use.
+        let result = unsafe { kernel::bindings::spin_trylock(ptr) };
+
+        (result != 0).then_some(())
     }
 
     #[inline]

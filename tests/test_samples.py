@@ -194,6 +194,20 @@ def test_wheel_exactly(virtual):
         assert row["late"] <= max(1, row["delay"] / 7.8)
 
 
+def test_unloading_wakes_who_waits_for_the_wheel(virtual):
+    # The line after these takes two minutes.
+    before, after = run(virtual, """
+        insmod wheel.ko longest=33000
+        : >levels
+        cat /proc/jitwheel >levels 2>/dev/null & pid=$!
+        until [ "$(wc -l <levels)" = 8 ]; do usleep 100000; done
+        cut -d' ' -f1 /proc/uptime
+        rmmod wheel
+        wait $pid 2>/dev/null || true
+        cut -d' ' -f1 /proc/uptime""", 200).split()
+    assert float(after) - float(before) < 1
+
+
 def test_a_timer_runs_where_it_was_armed(vm):
     output = run(vm, """
         insmod wheel.ko

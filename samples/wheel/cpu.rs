@@ -21,8 +21,10 @@ use kernel::{
 };
 use ktimer::{
     prelude::*,
-    proc_fs::Produce,
-    time,
+    proc_fs::{
+        Produce,
+        Stop, //
+    },
     timer::Flags, //
 };
 use pin_init::stack_pin_init;
@@ -52,7 +54,7 @@ pub(crate) struct Kinds;
 impl Produce for Kinds {
     type Record = Row;
 
-    fn produce(&self, index: u64, stop: &dyn Fn() -> bool) -> Option<Row> {
+    fn produce(&self, index: u64, stop: &Stop) -> Option<Row> {
         let (kind, flags) = match index {
             0 => return Some(Row::Header),
             1 => ("pinned", Flags::PINNED),
@@ -62,15 +64,15 @@ impl Produce for Kinds {
         let delay = JiffiesDelta::from_ticks(super::DELAY.value()).ok()?;
         stack_pin_init!(let timer = Timer::<_>::with_flags(Witness(SetOnce::new()), flags));
         // Not if this task is moved to another CPU meanwhile: then once more.
-        let armed_on = loop {
-            let cpu = CpuId::current();
-            timer.arm(Jiffies::now() + delay);
+        let (due, armed_on) = loop {
+            let (due, cpu) = (Jiffies::now() + delay, CpuId::current());
+            timer.arm(due);
             if cpu == CpuId::current() {
-                break cpu.as_u32();
+                break (due, cpu.as_u32());
             }
         };
-        while timer.0.as_ref().is_none() && !stop() {
-            time::schedule_timeout_interruptible(JiffiesDelta::TICK);
+        while timer.0.as_ref().is_none() && !stop.is_requested() {
+            stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK));
         }
         let ran_on = timer.0.copy()?;
         Some(Row::Timer {

@@ -9,8 +9,10 @@ use kernel::{
 };
 use ktimer::{
     prelude::*,
-    proc_fs::Produce,
-    time, //
+    proc_fs::{
+        Produce,
+        Stop, //
+    }, //
 };
 use pin_init::stack_pin_init;
 
@@ -59,7 +61,7 @@ pub(crate) struct Levels;
 impl Produce for Levels {
     type Record = Option<Row>;
 
-    fn produce(&self, index: u64, stop: &dyn Fn() -> bool) -> Option<Option<Row>> {
+    fn produce(&self, index: u64, stop: &Stop) -> Option<Option<Row>> {
         let Some(number) = u32::try_from(index).ok()?.checked_sub(1) else {
             return Some(None);
         };
@@ -78,11 +80,9 @@ impl Produce for Levels {
         stack_pin_init!(let timer = Timer::new(Witness(SetOnce::new())));
         let due = Jiffies::now() + delay;
         timer.arm(due);
-        while timer.0.as_ref().is_none() && !stop() {
-            let left = due
-                .since(Jiffies::now())
-                .min(JiffiesDelta::from_millis(250));
-            time::schedule_timeout_interruptible(left.max(JiffiesDelta::TICK));
+        while timer.0.as_ref().is_none() && !stop.is_requested() {
+            // The timer that ends the sleep is as coarse as ours, and late by as much.
+            stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK));
         }
         let ran = timer.0.copy()?;
         Some(Some(Row {

@@ -3,7 +3,9 @@
 //! Files each of whose records takes its time to make.
 
 use super::ProcFile;
+use crate::jiffies::JiffiesDelta;
 use kernel::{
+    new_condvar,
     new_mutex,
     prelude::*,
     seq_file::SeqFile,
@@ -12,6 +14,7 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        CondVar,
         Mutex, //
     }, //
 };
@@ -22,11 +25,57 @@ pub trait Produce: Clone + Send + Sync + 'static {
     type Record: Copy + Send + Unpin;
 
     /// Makes the record at `index`, counted from 0; `None` is the end of the file. It may take its
-    /// time, and is to end soon when `stop()` is true: then what it made is thrown away.
-    fn produce(&self, index: u64, stop: &dyn Fn() -> bool) -> Option<Self::Record>;
+    /// time, and is to end soon when `stop` is requested: then what it made is thrown away.
+    fn produce(&self, index: u64, stop: &Stop) -> Option<Self::Record>;
 
     /// Writes out a record.
     fn show(&self, record: &Self::Record, m: &SeqFile);
+}
+
+/// Tells whoever [produces](Produce::produce) when to stop: at a signal, or when the file goes away.
+#[pin_data]
+pub struct Stop {
+    hung_up: Atomic<bool>,
+    /// Held while `hung_up` is set, and from looking at it to falling asleep.
+    #[pin]
+    lock: Mutex<()>,
+    #[pin]
+    hang_up: CondVar,
+}
+
+impl Stop {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            hung_up: Atomic::new(false),
+            lock <- new_mutex!(()),
+            hang_up <- new_condvar!("Stop"),
+        })
+    }
+
+    /// Whether to stop now. May be called from any context.
+    pub fn is_requested(&self) -> bool {
+        self.hung_up.load(Relaxed) || kernel::current!().signal_pending()
+    }
+
+    /// Sleeps for a span of time, or until it is time to stop.
+    ///
+    /// The C function is `wait_event_interruptible_timeout()`.
+    pub fn sleep(&self, span: JiffiesDelta) {
+        let mut guard = self.lock.lock();
+        if !self.hung_up.load(Relaxed) {
+            // Whatever wakes it, the caller looks what there is.
+            let _ = self
+                .hang_up
+                .wait_interruptible_timeout(&mut guard, span.as_ticks());
+        }
+    }
+
+    fn request(&self) {
+        let guard = self.lock.lock();
+        self.hung_up.store(true, Relaxed);
+        drop(guard);
+        self.hang_up.notify_all();
+    }
 }
 
 /// An open file whose records are made when they are asked for. A signal ends the wait. It keeps
@@ -37,7 +86,8 @@ pub struct Produced<P: Produce> {
     /// The last record and its index.
     #[pin]
     last: Mutex<Option<(u64, P::Record)>>,
-    hung_up: Atomic<bool>,
+    #[pin]
+    stop: Stop,
 }
 
 impl<P: Produce> ProcFile for Produced<P> {
@@ -49,7 +99,7 @@ impl<P: Produce> ProcFile for Produced<P> {
         Ok(try_pin_init!(Self {
             producer,
             last <- new_mutex!(None),
-            hung_up: Atomic::new(false),
+            stop <- Stop::new(),
         }? Error))
     }
 
@@ -68,13 +118,11 @@ impl<P: Produce> ProcFile for Produced<P> {
         if nonblocking {
             return Err(EAGAIN);
         }
-        let signal = || kernel::current!().signal_pending();
-        let stop = || signal() || self.hung_up.load(Relaxed);
-        let record = self.producer.produce(index, &stop);
-        if self.hung_up.load(Relaxed) {
+        let record = self.producer.produce(index, &self.stop);
+        if self.stop.hung_up.load(Relaxed) {
             return Ok(false);
         }
-        if signal() {
+        if kernel::current!().signal_pending() {
             return Err(ERESTARTSYS);
         }
         let Some(record) = record else {
@@ -85,6 +133,6 @@ impl<P: Produce> ProcFile for Produced<P> {
     }
 
     fn hang_up(&self) {
-        self.hung_up.store(true, Relaxed);
+        self.stop.request();
     }
 }

@@ -22,7 +22,10 @@ use kernel::{
 };
 use ktimer::{
     prelude::*,
-    proc_fs::Produce, //
+    proc_fs::{
+        Produce,
+        Stop, //
+    }, //
 };
 
 /// So many timers of each kind take the samples.
@@ -140,7 +143,7 @@ impl Samples {
 impl Produce for Samples {
     type Record = (&'static str, u64);
 
-    fn produce(&self, index: u64, _stop: &dyn Fn() -> bool) -> Option<Self::Record> {
+    fn produce(&self, index: u64, _stop: &Stop) -> Option<Self::Record> {
         let index = index as usize;
         match self.library.samples.get(index) {
             Some(sample) => Some(("library", sample.load(Relaxed))),
