@@ -10,7 +10,7 @@ SEED ?= $(shell date +%s)
 # Everything but the plain build of modules happens in the tool root, which has what it needs.
 in-root := scripts/in-root
 
-.PHONY: modules samples clean run shell test torture bench jitter check doc fmt clippy shellcheck help
+.PHONY: modules samples clean run shell test torture bench jitter matrix check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -50,6 +50,12 @@ bench: ## what the library costs beside plain C
 
 jitter: ## record /proc/jitimer in the VM, idle and busy, and make a picture of both
 	@$(in-root) scripts/record.py $(if $(VIRTUAL),--virtual) $(if $(README),--readme)
+
+matrix: ## all scenarios on every stock kernel; K=7.3 F=rt A=arm64: on those; README=1: their table
+	@$(in-root) --suite=forky --arch=$(or $(A),amd64) true
+	@$(in-root) --arch=$(or $(A),amd64) true
+	@$(in-root) scripts/matrix.py $(if $(K),--series '$(K)') $(if $(F),--flavour '$(F)') \
+		$(if $(A),--arch '$(A)') $(if $(README),--readme)
 
 check: fmt clippy doc shellcheck ## all that looks at the sources only
 

@@ -15,7 +15,7 @@
 //! whose timers were moved to a finer one as their time came near. That cost most for timeouts that
 //! never expire, as nearly all do. Since 4.8 a timer stays where it is put: each level has 64
 //! lists, and is eight times coarser than the one before. The price is that a timer may be late
-//! (never early) by the granularity of its level: an eighth of its delay at most, or a tick.
+//! (never early) by the granularity of its level: about an eighth of its delay at most, or a tick.
 //!
 //! The file arms a timer for the shortest and the longest delay of each level, one after the other,
 //! as long as that is no more than `longest` jiffies; with all of them it takes months. Beside it,

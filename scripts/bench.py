@@ -16,8 +16,9 @@ from pathlib import Path
 from statistics import median
 
 import build
-from cache import PROJECT, Failure, run_main, say
+from cache import Failure, run_main, say
 import kernels
+from readme import markdown, update
 from run import SETTLE
 from vm import Vm
 
@@ -232,21 +233,6 @@ def table(rows):
                f"{max(found['ratio'] for found in same.values()):.2f}"]
 
 
-def markdown(lines):
-    """Tables as text."""
-    return "".join("| " + " | ".join(line) + " |\n" if line else "\n" for line in lines)
-
-
-def update_readme(text):
-    """Puts the results into the README, between the marks."""
-    path = PROJECT / "README.md"
-    readme, count = re.subn(r"(<!-- make bench -->\n).*?(<!-- end -->)", rf"\g<1>{text}\g<2>",
-                            path.read_text(), flags=re.DOTALL)
-    if count != 1:
-        raise Failure(f"{path} lacks the marks '<!-- make bench -->' and '<!-- end -->'")
-    path.write_text(readme)
-
-
 def main():
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__,
@@ -286,7 +272,7 @@ def main():
          for (load, whose, unit), samples in lateness.items()]) + "\n")
     costs = markdown(table(rows))
     if options.readme:
-        update_readme(costs)
+        update("make bench", costs)
     print(costs)
     print(markdown(late_table(lateness)))
     print(f"Two sets of {options.samples} samples from one distribution are further apart than "

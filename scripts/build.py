@@ -13,13 +13,13 @@ import shutil
 from cache import PROJECT, key, lock, run_main, step
 import debug_kernel
 import kernels
-import rust_metadata
+import rust_kdir
 
 # Where the modules are built, out of the sources' way.
 OUT = PROJECT / "build"
 
 
-def modules(kdir, compilers, *arguments, source=PROJECT, log="modules", name=None):
+def modules(kdir, *arguments, source=PROJECT, log="modules", name=None):
     """Builds modules with Kbuild against a kernel build folder; returns where they are."""
     out = OUT / (name or kdir.name.split("_")[0].removeprefix("kdir-"))
     made_for = out / ".kdir"
@@ -29,40 +29,48 @@ def modules(kdir, compilers, *arguments, source=PROJECT, log="modules", name=Non
         out.mkdir(parents=True, exist_ok=True)
         made_for.write_text(str(kdir))
         step(f"building the modules for {out.name}", log,
-             ["make", "-C", kdir, f"M={source}", f"MO={out}", *compilers, *arguments, "modules"])
+             ["make", "-C", kdir, f"M={source}", f"MO={out}", *arguments, "modules"])
     return out
 
 
 def stock(kernel, *arguments, **kwargs):
     """Builds the modules for a stock kernel."""
-    return modules(rust_metadata.make(kernel), rust_metadata.MAKE[1:], *arguments, **kwargs)
+    return modules(rust_kdir.make(kernel), f"-j{os.cpu_count()}", *arguments, **kwargs)
 
 
 def debug(kernel, *arguments, **kwargs):
     """Builds the modules, and the tests among them, for the test kernel."""
-    return modules(debug_kernel.make(kernel), debug_kernel.MAKE[1:], "KTIMER_TESTS=m", *arguments,
-                   **kwargs)
+    return modules(debug_kernel.make(kernel), *debug_kernel.MAKE[1:], "KTIMER_TESTS=m",
+                   *arguments, **kwargs)
 
 
-def guest_programs():
+def guest_programs(arch="amd64"):
     """Builds the programs of the tests that run in the guest, which has no libraries."""
     programs = []
+    compiler = {"amd64": "gcc-14", "arm64": "aarch64-linux-gnu-gcc-14"}[arch]
     for name in ("reader", "torture"):
-        source, program = PROJECT / f"tests/{name}.c", OUT / "guest" / name
+        source, program = PROJECT / f"tests/{name}.c", OUT / "guest" / arch / name
         new = program.with_suffix(f".{os.getpid()}")
         program.parent.mkdir(parents=True, exist_ok=True)
         step(f"building {name}", name,
-             ["gcc-14", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
-              "-pthread", source, "-o", new])
+             [compiler, "-static", "-O1", "-Wall", "-Wextra", "-Werror",
+              "-Wno-unused-parameter", "-pthread", source, "-o", new])
         programs.append(new.rename(program))
     return programs
 
 
 def main():
     """The command."""
-    argparse.ArgumentParser(description=__doc__,
-                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    for module in sorted(stock(kernels.fetch(kernels.find()), "KTIMER_SAMPLES=m").glob("*.ko")):
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", type=kernels.Kernel.parse, metavar="RELEASE=VERSION",
+                        help="for this one, as rust_kdir.py lists it, and the C original as well")
+    options = parser.parse_args()
+    if options.kernel:
+        out = stock(options.kernel, "KTIMER_SAMPLES=m", "KTIMER_ORIGINAL=m")
+    else:
+        out = stock(kernels.fetch(kernels.find()), "KTIMER_SAMPLES=m")
+    for module in sorted(out.glob("*.ko")):
         print(module)
 
 

@@ -17,7 +17,9 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ.get("JITIMER_CACHE", "/nonexistent"))
+# As scripts/in-root has it.
+CACHE = Path(os.environ.get("JITIMER_CACHE") or Path(
+    os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "jitimer"))
 LOGS = CACHE / "log"
 
 
@@ -25,12 +27,18 @@ class Failure(Exception):
     """Something that the user has to mend; the text says what, and how."""
 
 
-def run_main(function):
-    """Runs a command's main function inside the tool root (see scripts/in-root), and exits."""
-    name = Path(sys.argv[0]).name
+def enter_root(*options):
+    """Goes on with this command inside a tool root (see scripts/in-root), if it isn't in one."""
     if "JITIMER_ROOT" not in os.environ:
         in_root = PROJECT / "scripts/in-root"
-        os.execv(in_root, [in_root, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+        os.execv(in_root, [in_root, *options, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+
+
+def run_main(function, *, root=True):
+    """Runs a command's main function, inside the tool root if it needs that, and exits."""
+    name = Path(sys.argv[0]).name
+    if root:
+        enter_root()
     try:
         sys.exit(function())
     except Failure as failure:
@@ -56,8 +64,11 @@ def key(*parts):
 
 
 def toolchain():
-    """What tells this tool root's compilers from another's."""
-    return os.environ["JITIMER_TOOLCHAIN"]
+    """What tells these compilers from those of another tool root, or system."""
+    if "JITIMER_TOOLCHAIN" in os.environ:
+        return os.environ["JITIMER_TOOLCHAIN"]
+    return key(*(subprocess.run([name, "--version"], check=True, capture_output=True).stdout
+                 for name in ("rustc", "bindgen", "ld")))
 
 
 @contextlib.contextmanager

@@ -1,11 +1,6 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's stock kernels: which there are, their images, headers and source.
+"""Debian's stock kernels: which there are, their images, headers and source."""
 
-Prints the newest kernel of a supported series, and brings it into the cache.
-"""
-
-import argparse
 import dataclasses
 import os
 import re
@@ -13,11 +8,16 @@ import subprocess
 import time
 from pathlib import Path
 
-from cache import CACHE, Failure, lock, made_whole, need_space, run_main, say, step, use
+from cache import CACHE, Failure, lock, made_whole, need_space, say, step, use
 
 # The series that the library supports, the best first. Which versions of them there are is for
 # apt to say.
 SERIES = ("7.3", "7.2")
+
+# A stock kernel's release: that of Debian 13's backports, or of the release after it; before series
+# 7 they have no Rust.
+RELEASE = re.compile(r"(?P<series>(?:[7-9]|\d\d)\.\d+)\.(?P<point>\d+)\+deb(?P<debian>1[34])-"
+                     r"(?P<flavour>(?:cloud-|rt-)?(?P<arch>amd64|arm64))")
 
 NETWORK = "no network, or the mirror is not reachable: Debian's packages could not be fetched"
 HINTS = (("Could not resolve", NETWORK), ("Temporary failure resolving", NETWORK),
@@ -30,20 +30,47 @@ class Kernel:
 
     release: str
     package_version: str
+    # Whether this system has its packages installed; if not, they are unpacked in the cache.
+    installed: bool = False
+
+    def __str__(self):
+        return f"{self.release}={self.package_version}"
+
+    @classmethod
+    def parse(cls, text):
+        """The kernel of such a string."""
+        return cls(*text.split("="))
+
+    def part(self, name):
+        """A part of the release, by its name in RELEASE."""
+        return RELEASE.fullmatch(self.release)[name]
 
     @property
     def series(self):
         """The series that it belongs to, such as 7.3."""
-        return ".".join(self.release.split(".")[:2])
+        return self.part("series")
+
+    @property
+    def arch(self):
+        """Debian's name of its architecture, such as amd64."""
+        return self.part("arch")
+
+    @property
+    def order(self):
+        """What sorts versions by their age."""
+        return (*map(int, self.series.split(".")), int(self.part("point")), self.part("debian"))
 
     @property
     def folder(self):
         """Where its packages are unpacked."""
-        return CACHE / f"stock-{self.release}_{self.package_version}"
+        return Path("/") if self.installed else CACHE / (
+            f"stock-{self.release}_{self.package_version}")
 
     @property
     def image(self):
         """The image that boots."""
+        if self.installed:
+            return Path(f"/boot/vmlinuz-{self.release}")
         return self.folder / f"usr/lib/modules/{self.release}/vmlinuz"
 
     @property
@@ -57,13 +84,39 @@ class Kernel:
         return CACHE / f"source-{self.package_version}"
 
 
+def root_options(release):
+    """The options of scripts/in-root for a root that can build for a kernel."""
+    match = RELEASE.fullmatch(release)
+    return [f"--suite={'forky' if match['debian'] == '14' else 'trixie'}", f"--arch={match['arch']}"]
+
+
+def check_release(release):
+    """Fails unless this can be the release of a stock kernel."""
+    if not RELEASE.fullmatch(release):
+        raise Failure(f"'{release}' is not the release of a Debian kernel that has Rust, such as "
+                      "7.3.4+deb13-amd64")
+
+
 def apt(*command):
     """What an apt command prints."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def installed_version(package):
+    """The version of a package that this system has installed; None if it has not."""
+    result = subprocess.run(["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}",
+                             package], check=False, capture_output=True, text=True)
+    status, _, version = result.stdout.partition(" ")
+    return version if status == "installed" else None
+
+
 def refresh():
-    """Sees to it that apt knows what there is: asks the mirror, once a day."""
+    """Sees to it that apt knows what there is: asks the mirror, once a day.
+
+    Not outside of the tool root: that is for whoever runs the system.
+    """
+    if "JITIMER_ROOT" not in os.environ:
+        return
     lists = Path("/var/lib/apt/lists")
     stamp = lists / "jitimer-refreshed"
     if stamp.exists() and time.time() - stamp.stat().st_mtime < 24 * 3600:
@@ -78,26 +131,37 @@ def refresh():
         say(f"{failure}; going on with what was known before")
 
 
-def find(release=None, flavour="cloud-amd64"):
-    """The kernel of a release, or the newest of the supported series with a flavour."""
+def available(arch="amd64"):
+    """All kernels that apt offers for an architecture, the newest first."""
     with lock("apt"):
         refresh()
-    names = apt("apt-cache", "pkgnames", "linux-headers-").split()
-    releases = [name.removeprefix("linux-headers-") for name in names]
+    names = (name.removeprefix("linux-headers-")
+             for name in apt("apt-cache", "pkgnames", "linux-headers-").split())
+    releases = [name for name in names for match in [RELEASE.fullmatch(name)]
+                if match and match["arch"] == arch]
+    if not releases:
+        return []
+    policies = apt("apt-cache", "policy", *(f"linux-headers-{name}:{arch}" for name in releases))
+    found = re.findall(r"^linux-headers-([^\s:]+).*:\n.*\n  Candidate: ([^(\s]+)$", policies,
+                       re.MULTILINE)
+    return sorted((Kernel(*each) for each in found),
+                  key=lambda kernel: (kernel.order, kernel.release), reverse=True)
+
+
+def find(release=None, flavour="cloud-amd64"):
+    """The kernel of a release, or the newest of the supported series with a flavour."""
+    if release is not None:
+        check_release(release)
+    kernels = available((release or flavour).split("-")[-1])
+    for kernel in kernels:
+        if release == kernel.release:
+            return kernel
+        if not release and kernel.series in SERIES and kernel.part("flavour") == flavour:
+            return kernel
     if release is None:
-        for series in SERIES:
-            fitting = [name for name in releases
-                       if re.fullmatch(rf"{re.escape(series)}\.\d+\+deb13-{flavour}", name)]
-            if fitting:
-                release = max(fitting, key=lambda name: int(re.split(r"[.+]", name)[2]))
-                break
-        else:
-            raise Failure(f"apt has no {flavour} kernel of the series {', '.join(SERIES)}")
-    if release not in releases:
-        raise Failure(f"apt has no headers for a kernel '{release}'; it has: "
-                      + " ".join(sorted(r for r in releases if r.startswith(SERIES))))
-    policy = apt("apt-cache", "policy", f"linux-headers-{release}")
-    return Kernel(release, re.search(r"Candidate: (\S+)", policy).group(1))
+        raise Failure(f"apt has no {flavour} kernel of the series {', '.join(SERIES)}")
+    raise Failure(f"apt has no headers for a kernel '{release}'; it has: "
+                  + " ".join(kernel.release for kernel in kernels))
 
 
 def download(folder, *packages):
@@ -114,14 +178,32 @@ def download(folder, *packages):
 
 def fetch(kernel):
     """Brings a kernel's image and headers into the cache."""
+    if kernel.installed:
+        return kernel
     with lock(kernel.folder.name):
         if not kernel.folder.exists():
             need_space(0.3, f"the kernel {kernel.release}")
             with made_whole(kernel.folder) as new:
-                download(new, *(f"{name}={kernel.package_version}" for name in (
-                    f"linux-binary-{kernel.release}", f"linux-headers-{kernel.release}")))
+                download(new, *(f"{name}-{kernel.release}:{kernel.arch}={kernel.package_version}"
+                                for name in ("linux-binary", "linux-headers")))
         use(kernel.folder)
     return kernel
+
+
+def busybox(arch):
+    """Busybox for a guest of an architecture, statically linked."""
+    if arch == "amd64":
+        return Path("/bin/busybox")
+    folder = CACHE / f"busybox-{arch}"
+    with lock(folder.name):
+        if not folder.exists():
+            need_space(0.1, folder.name)
+            with made_whole(folder) as new:
+                with lock("apt"):
+                    refresh()
+                download(new, f"busybox-static:{arch}")
+        use(folder)
+    return folder / "usr/bin/busybox"
 
 
 def fetch_source(kernel):
@@ -131,16 +213,23 @@ def fetch_source(kernel):
             need_space(3, f"the source of {kernel.release}")
             with made_whole(kernel.source) as new:
                 name = f"linux-source-{kernel.series}"
-                try:
-                    download(new, f"{name}={kernel.package_version}")
-                except Failure as failure:
-                    raise Failure(f"{failure}\nRust metadata for {kernel.release} can only be made "
-                                  f"from {name} {kernel.package_version}, exactly") from None
-                archive = new / f"usr/src/{name}.tar.xz"
+                archive = Path(f"usr/src/{name}.tar.xz")
+                if kernel.installed and installed_version(name) == kernel.package_version:
+                    archive = "/" / archive
+                else:
+                    archive = new / archive
+                    try:
+                        download(new, f"{name}={kernel.package_version}")
+                    except Failure as failure:
+                        raise Failure(
+                            f"{failure}\nRust metadata for {kernel.release} can only be made from "
+                            f"{name} {kernel.package_version}, exactly; if apt has that no more, a "
+                            "newer kernel is what helps") from None
                 step(f"unpacking {archive.name}", "fetch",
                      ["tar", "--extract", "--no-same-owner", "--strip-components=1", "--file",
                       archive, "--directory", new], env={**os.environ, "XZ_DEFAULTS": "-T0"})
-                archive.unlink()
+                if new in archive.parents:
+                    archive.unlink()
         use(kernel.source)
     return kernel.source
 
@@ -149,19 +238,3 @@ def will_be_renamed(new, folder):
     """Has a kernel build folder name itself by the name that it will get."""
     makefile = new / "Makefile"
     makefile.write_text(makefile.read_text().replace(f"{new}\n", f"{folder}\n"))
-
-
-def main():
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--flavour", default="cloud-amd64",
-                        help="amd64, cloud-amd64 or rt-amd64 (default: %(default)s)")
-    parser.add_argument("--release", help="this kernel, instead of the newest")
-    options = parser.parse_args()
-    kernel = fetch(find(options.release, options.flavour))
-    print(f"{kernel.release} {kernel.package_version}\n{kernel.image}")
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -15,7 +15,7 @@ import pytest
 from cache import PROJECT, run_main
 import debug_kernel
 import kernels
-import rust_metadata
+import rust_kdir
 
 
 class Totals:
@@ -40,17 +40,19 @@ class Totals:
 
 def main():
     """The command."""
-    if "--help" not in sys.argv:
+    if not {"--help", "--kernel"} & set(sys.argv):
         # Each leaves a CPU idle at times, so that both at once take less time than one by one.
         kernel = kernels.fetch(kernels.find())
         rt = kernels.fetch(kernels.find(flavour="rt-amd64"))
         with ThreadPoolExecutor(2) as pool:
             for made in [pool.submit(debug_kernel.make, kernel),
-                         pool.submit(rust_metadata.make, kernel),
-                         pool.submit(rust_metadata.make, rt)]:
+                         pool.submit(rust_kdir.make, kernel),
+                         pool.submit(rust_kdir.make, rt)]:
                 made.result()
     # Each machine is for one process; several at a time.
     more = [f"--numprocesses={min(os.cpu_count(), 4)}"]
+    if "--kernel" in sys.argv:
+        more = ["--numprocesses=1"]
     if "--torture" in sys.argv:
         # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
         # run is another one.

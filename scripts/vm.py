@@ -26,6 +26,7 @@ import pexpect
 from pexpect.popen_spawn import PopenSpawn
 
 from cache import CACHE, Failure, lock, run_main, say
+import kernels
 
 # What a kernel prints when it, or one of its checkers, has found a fault.
 REPORT = re.compile(
@@ -53,8 +54,10 @@ if grep -qw jitimer.shell /proc/cmdline; then
     setsid cttyhack sh
     reboot -f
 fi
-stty -F /dev/ttyS1 raw -echo
-exec </dev/ttyS1 >/dev/ttyS1 2>&1
+tty=/dev/ttyS1
+[ -c $tty ] || tty=/dev/ttyAMA1
+stty -F $tty raw -echo
+exec <$tty >$tty 2>&1
 echo ready
 while read -r size marker; do
     head -c "$size" >/tmp/script
@@ -64,13 +67,26 @@ done
 """
 
 
-def initramfs(files):
+# How to run a machine of each architecture: the command, and the console's name.
+ARCHITECTURES = {
+    # Without five-level page tables: an interrupt while the boot CPU identifies itself finds them
+    # turned off for a moment, which KASAN takes for a wild access. Without ACPI, which the test
+    # kernel has not, each CPU needs a socket.
+    "amd64": (["qemu-system-x86_64", "-cpu", "max,la57=off", "-smp", "{cpus},sockets={cpus}"],
+              "ttyS0 8250.nr_uarts=4"),
+    # Pointer authentication by the book is slow to emulate.
+    "arm64": (["qemu-system-aarch64", "-machine", "virt", "-cpu", "max,pauth-impdef=on",
+               "-smp", "{cpus}"], "ttyAMA0"),
+}
+
+
+def initramfs(busybox, files):
     """An initramfs with busybox, an init, and files for /root by their names: gzipped bytes."""
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
         for name in ("bin", "root"):
             (top / name).mkdir()
-        shutil.copy("/bin/busybox", top / "bin/busybox")
+        shutil.copy(busybox, top / "bin/busybox")
         (top / "init").write_text(INIT)
         (top / "init").chmod(0o755)
         for name, source in files.items():
@@ -96,8 +112,8 @@ class Reported(Failure):
 class Vm:
     """A virtual machine that runs commands until it is closed."""
 
-    def __init__(self, image, files=(), *, cpus=None, memory=512, virtual=False, append="",
-                 accelerator=None, shell=False):
+    def __init__(self, image, files=(), *, arch="amd64", cpus=None, memory=512, virtual=False,
+                 append="", accelerator=None, shell=False):
         self.folder = Path(tempfile.mkdtemp(prefix="vm-"))
         self.console_path = self.folder / "console"
         self.checked = 0
@@ -106,9 +122,10 @@ class Vm:
         # between its ticks and those that count jiffies.
         cpus = cpus or (1 if virtual else 2)
         if accelerator is None:
-            accelerator = "tcg" if virtual or not kvm_boots(image) else "kvm"
+            emulated = virtual or arch != "amd64" or not kvm_boots(image)
+            accelerator = "tcg" if emulated else "kvm"
         (self.folder / "initramfs").write_bytes(
-            initramfs({Path(file).name: file for file in files}))
+            initramfs(kernels.busybox(arch), {Path(file).name: file for file in files}))
         serial = ["-serial", "mon:stdio"] if shell else [
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", "stdio,id=command,signal=off", "-serial", "chardev:command"]
@@ -116,18 +133,15 @@ class Vm:
             # One instruction takes a nanosecond, and an idle guest jumps to its next timer.
             accelerator = "tcg"
             serial += ["-icount", "shift=0,sleep=off"]
+        machine, console = ARCHITECTURES[arch]
         self.command = [
             # The machine ends when this process does, however it does.
             "setpriv", "--pdeathsig", "KILL",
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-accel", accelerator,
-            # Without five-level page tables: an interrupt while the boot CPU identifies itself
-            # finds them turned off for a moment, which KASAN takes for a wild access.
-            "-cpu", "max,la57=off", "-smp", f"{cpus},sockets={cpus}",
-            "-m", str(memory), "-kernel", image, "-initrd", self.folder / "initramfs", *serial,
-            "-append", f"console=ttyS0 8250.nr_uarts=4 panic=-1 oops=panic "
+            *(word.format(cpus=cpus) for word in machine), "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-accel", accelerator, "-m", str(memory),
+            "-kernel", image, "-initrd", self.folder / "initramfs", *serial,
             # The crypto self-tests keep a stock kernel busy for seconds.
-            f"cryptomgr.notests {append}"
+            "-append", f"console={console} panic=-1 oops=panic cryptomgr.notests {append}"
             + (" jitimer.shell" if shell else "")]
 
     def __enter__(self):
@@ -231,6 +245,8 @@ def main():
                         help="print the kernel's console to standard error at the end")
     parser.add_argument("--virtual", action="store_true",
                         help="exact virtual time: one instruction is a nanosecond")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="amd64",
+                        help="the kernel's architecture (default: %(default)s)")
     parser.add_argument("--cpus", type=int, help="default: 2; with --virtual 1")
     parser.add_argument("--memory", type=int, default=512, metavar="MB", help="default: %(default)s")
     parser.add_argument("--timeout", type=int, default=60, metavar="S",
@@ -242,8 +258,9 @@ def main():
     for file in (options.image, *options.file):
         if not (os.path.isfile(file) and os.access(file, os.R_OK)):
             parser.error(f"can't read the file '{file}'")
-    with Vm(options.image, options.file, cpus=options.cpus, memory=options.memory,
-            virtual=options.virtual, append=options.append, shell=options.shell) as vm:
+    with Vm(options.image, options.file, arch=options.arch, cpus=options.cpus,
+            memory=options.memory, virtual=options.virtual, append=options.append,
+            shell=options.shell) as vm:
         if options.shell:
             return subprocess.run(vm.command, check=False).returncode
         try:

@@ -26,8 +26,15 @@ def kernel():
 
 
 @pytest.fixture(scope="session")
+def given_kernel(request):
+    """The image of the kernel that was asked for, and where the modules for it are already."""
+    given = request.config.getoption("kernel")
+    return given.image, build.OUT / given.release
+
+
+@pytest.fixture(scope="session")
 def stock_kernel(kernel):
-    """The image of that, and where the modules for it are."""
+    """The same of the newest stock kernel."""
     return kernel.image, build.stock(kernel, *MODULES)
 
 
@@ -57,7 +64,9 @@ class Machines:
     def __init__(self, request):
         self.request = request
         self.running = {}
-        self.programs = build.guest_programs()
+        given = request.config.getoption("kernel")
+        self.arch = given.arch if given else "amd64"
+        self.programs = build.guest_programs(self.arch)
 
     def make(self, name, **options):
         """A machine that is not running yet."""
@@ -66,7 +75,7 @@ class Machines:
         given = {"test": {"memory": 1024}, "virtual": {"virtual": True}}.get(name, {})
         if self.request.config.getoption("torture"):
             given["cpus"] = 4
-        return Vm(image, files, **given, **options)
+        return Vm(image, files, arch=self.arch, **given, **options)
 
     def get(self, name):
         """The running machine with that kernel. Another one that runs ends: an idle one costs."""
@@ -130,8 +139,12 @@ def pytest_generate_tests(metafunc):
     """A test of a machine runs on each kernel, unless it says which."""
     if "vm" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("kernels")
-        metafunc.parametrize("machine", marker.args if marker else ["stock", "rt", "test"],
-                             indirect=True, scope="function")
+        names = marker.args if marker else ["stock", "rt", "test"]
+        given = metafunc.config.getoption("kernel")
+        if given:
+            # It stands for one of them.
+            names = ["given"] if ("rt" if "rt-" in given.release else "stock") in names else []
+        metafunc.parametrize("machine", names, indirect=True, scope="function")
     if "kunit_case" in metafunc.fixturenames:
         metafunc.parametrize("kunit_case", metafunc.module.cases())
     if "refused" in metafunc.fixturenames:
@@ -140,6 +153,9 @@ def pytest_generate_tests(metafunc):
 
 def pytest_addoption(parser):
     """How long to torture jitimer, and how to repeat it."""
+    parser.addoption("--kernel", type=kernels.Kernel.parse, metavar="RELEASE=VERSION",
+                     help="all scenarios of a stock kernel, on this one only; its modules are "
+                     "built already (see scripts/matrix.py)")
     parser.addoption("--torture", action="store_true",
                      help="the long form of tests/test_torture.py, with more CPUs")
     parser.addoption("--seed", default="1", help="where random numbers start (default: 1)")
@@ -156,8 +172,13 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """What one process is to run: all tests on one kernel's machine, or those of a file."""
+    if config.getoption("kernel"):
+        others = [item for item in items if "vm" not in item.fixturenames
+                  or item.callspec.params.get("machine") != "given"]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     for item in items:
         callspec = getattr(item, "callspec", None)
         group = callspec and callspec.params.get("machine") or item.path.stem

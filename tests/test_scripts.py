@@ -10,7 +10,7 @@ import cache
 from cache import PROJECT, Failure
 import debug_kernel
 import kernels
-import rust_metadata
+import rust_kdir
 import vm as runner
 
 
@@ -49,7 +49,7 @@ def test_kdir_without_rust(kdir):
 
 def test_kdir_without_metadata(kdir):
     (kdir / "rust/libkernel.rmeta").unlink()
-    assert "rust_metadata.py RELEASE' makes it" in check_kdir(kdir)
+    assert "rust_kdir.py RELEASE' makes it" in check_kdir(kdir)
 
 
 def test_kdir_of_another_compiler(kdir):
@@ -68,7 +68,7 @@ def test_plain_make_and_clean(kernel, tmp_path):
         (shutil.copytree if (PROJECT / name).is_dir() else shutil.copy)(
             PROJECT / name, tmp_path / name)
     before = sorted(path for path in tmp_path.rglob("*") if path.name != "__pycache__")
-    make = ["make", "-C", tmp_path, f"KDIR={rust_metadata.make(kernel)}"]
+    make = ["make", "-C", tmp_path, f"KDIR={rust_kdir.make(kernel)}"]
     subprocess.run(make, check=True)
     assert (tmp_path / "jitimer.ko").stat().st_size > 0
     subprocess.run([*make, "clean"], check=True)
@@ -81,36 +81,36 @@ def test_metadata_for_a_kernel_that_is_not_there():
 
 
 def test_metadata_that_lacks_a_symbol(kernel, tmp_path):
-    made = rust_metadata.make(kernel)
+    made = rust_kdir.make(kernel)
     (tmp_path / "rust").mkdir()
     for name in ("core", "kernel", "bindings"):
         exports = made / f"rust/exports_{name}_generated.h"
         (tmp_path / "rust" / exports.name).write_text(exports.read_text())
-    count = rust_metadata.check_symbols(kernel, tmp_path)
+    count = rust_kdir.check_symbols(kernel, tmp_path)
     assert count > 2000
-    lost = sorted(rust_metadata.symbols(exports.read_text())
-                  | rust_metadata.symbols((kernel.headers / "Module.symvers").read_text()))
+    lost = sorted(rust_kdir.symbols(exports.read_text())
+                  | rust_kdir.symbols((kernel.headers / "Module.symvers").read_text()))
     exports = tmp_path / "rust/exports_kernel_generated.h"
     first = next(name for name in lost if name in exports.read_text())
     exports.write_text(exports.read_text().replace(first, "gone"))
     with pytest.raises(Failure, match=f"1 of the {count} Rust symbols.* {first}"):
-        rust_metadata.check_symbols(kernel, tmp_path)
+        rust_kdir.check_symbols(kernel, tmp_path)
 
 
 def test_metadata_with_another_compiler(kernel):
     config = (kernel.headers / ".config").read_text()
-    rust_metadata.check_compiler(kernel, config)
+    rust_kdir.check_compiler(kernel, config)
     with pytest.raises(Failure, match="was built with 'rustc 1.2.3"):
-        rust_metadata.check_compiler(kernel, config.replace('"rustc 1.', '"rustc 1.2.3'))
+        rust_kdir.check_compiler(kernel, config.replace('"rustc 1.', '"rustc 1.2.3'))
     with pytest.raises(Failure, match="built without Rust"):
-        rust_metadata.check_compiler(kernel, config.replace("CONFIG_RUST=y", ""))
+        rust_kdir.check_compiler(kernel, config.replace("CONFIG_RUST=y", ""))
 
 
 def test_metadata_with_another_configuration(kernel):
     config = (kernel.headers / ".config").read_text()
-    rust_metadata.check_options(kernel, config, config)
+    rust_kdir.check_options(kernel, config, config)
     with pytest.raises(Failure, match="loses CONFIG_SMP=y"):
-        rust_metadata.check_options(kernel, config, config.replace("CONFIG_SMP=y\n", ""))
+        rust_kdir.check_options(kernel, config, config.replace("CONFIG_SMP=y\n", ""))
 
 
 def test_option_of_the_test_kernel_that_did_not_take(kernel, tmp_path):
