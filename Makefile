@@ -10,14 +10,21 @@ SEED ?= $(shell date +%s)
 # Everything but the plain build of modules happens in the tool root, which has what it needs.
 in-root := scripts/in-root
 
-.PHONY: modules samples clean run shell test torture bench jitter matrix check doc fmt clippy shellcheck help
+.PHONY: modules install modules_install uninstall samples clean run shell test torture bench jitter matrix dkms rust-analyzer check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
 	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules
 
+install modules_install: modules ## install it for that kernel, as root; SIGN_KEY=, SIGN_CERT=: sign it with these
+	@SIGN_KEY='$(SIGN_KEY)' SIGN_CERT='$(SIGN_CERT)' INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' \
+		scripts/install '$(KDIR)' jitimer.ko
+
+uninstall: ## remove what was installed for that kernel
+	@INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' scripts/install --remove '$(KDIR)' jitimer.ko
+
 clean: ## remove what was built in this folder; the cache stays ('scripts/in-root --clean')
-	rm -rf build
+	rm -rf build rust-project.json
 	find . -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \
 		-o -name modules.order -o -name Module.symvers -o -name bindings_generated.rs \
@@ -57,6 +64,13 @@ matrix: ## all scenarios on every stock kernel; K=7.3 F=rt A=arm64: on those; RE
 	@$(in-root) scripts/matrix.py $(if $(K),--series '$(K)') $(if $(F),--flavour '$(F)') \
 		$(if $(A),--arch '$(A)') $(if $(README),--readme)
 
+dkms: ## jitimer by DKMS in a fresh Debian 13: a kernel, its upgrade, removal
+	@$(in-root) --bare true
+	@$(in-root) scripts/test.py --dkms
+
+rust-analyzer: ## rust-project.json, for editors; they are to start 'scripts/in-root rust-analyzer'
+	@$(in-root) scripts/rust_analyzer.py
+
 check: fmt clippy doc shellcheck ## all that looks at the sources only
 
 doc: ## the library's documentation, by rustdoc; prints where it is
@@ -74,7 +88,7 @@ shellcheck: ## does shellcheck?
 help: ## this text
 	@echo 'usage: make [TARGET] [NAME=VALUE ...]'
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\)[a-z_ ]*:.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
 	@echo
 	@echo 'for modules:  KDIR=FOLDER   another kernel to build for'
 	@echo 'for run:      VIRTUAL=1     exact virtual time: one instruction is a nanosecond'

@@ -27,11 +27,12 @@ class Failure(Exception):
     """Something that the user has to mend; the text says what, and how."""
 
 
-def enter_root(*options):
-    """Goes on with this command inside a tool root (see scripts/in-root), if it isn't in one."""
+def enter_root(*options, folder="."):
+    """Goes on with this command in a tool root (see scripts/in-root), if it isn't in one."""
     if "JITIMER_ROOT" not in os.environ:
-        in_root = PROJECT / "scripts/in-root"
-        os.execv(in_root, [in_root, *options, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+        in_root, script = PROJECT / "scripts/in-root", os.path.abspath(sys.argv[0])
+        os.chdir(folder)
+        os.execv(in_root, [in_root, *options, script, *sys.argv[1:]])
 
 
 def run_main(function, *, root=True):
@@ -75,7 +76,7 @@ def toolchain():
 def lock(name):
     """Holds a lock of the cache; says so where that takes waiting."""
     path = CACHE / "lock" / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

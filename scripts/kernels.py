@@ -103,11 +103,14 @@ def apt(*command):
 
 
 def installed_version(package):
-    """The version of a package that this system has installed; None if it has not."""
+    """The version of a package that this system has installed; None if it has not.
+
+    It is there also while its configuration runs, which is when DKMS is called.
+    """
     result = subprocess.run(["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}",
                              package], check=False, capture_output=True, text=True)
     status, _, version = result.stdout.partition(" ")
-    return version if status == "installed" else None
+    return version if status in ("installed", "unpacked", "half-configured") else None
 
 
 def refresh():

@@ -114,7 +114,7 @@ def run(kernel):
     if result and not result["failed"]:
         show(kernel, result)
         return True
-    result = attempt(kernel) | {"sources": sources()}
+    result = {"sources": sources()} | attempt(kernel)
     (OUT / f"{kernel}.json").write_text(json.dumps(result, indent=1) + "\n")
     show(kernel, result)
     return not result["failed"]

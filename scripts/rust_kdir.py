@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from cache import (CACHE, Failure, enter_root, key, lock, made_whole, need_space, run_main, say,
+from cache import (CACHE, PROJECT, Failure, enter_root, key, lock, made_whole, need_space, run_main, say,
                    step, toolchain, use)
 import kernels
 
@@ -238,8 +238,8 @@ def clean(release):
         with lock(folder.name.removesuffix(".new")):
             shutil.rmtree(folder)
         say(f"removed {folder}")
-    if release and not gone:
-        raise Failure(f"nothing was made for a kernel '{release}'")
+    if not gone:
+        say("there is nothing to remove")
 
 
 def why_not_here(release):
@@ -287,7 +287,8 @@ def main():
     elif options.here:
         raise Failure(f"can't make it on this system: {problem}")
     else:
-        enter_root(*kernels.root_options(release))
+        # The tool root has a folder of its own in the place of some.
+        enter_root(*kernels.root_options(release), folder=PROJECT)
         kernel = kernels.find(release)
     folder = make(kernel)
     if options.verify:

@@ -40,7 +40,15 @@ class Totals:
 
 def main():
     """The command."""
-    if not {"--help", "--kernel"} & set(sys.argv):
+    # What is to run beside each other: each machine is for one process.
+    more = [f"--numprocesses={min(os.cpu_count(), 4)}"]
+    if "--torture" in sys.argv:
+        # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
+        # run is another one.
+        more = ["--numprocesses=1", "-rP", f"--seed={random.randrange(10**9)}"]
+    if "--kernel" in sys.argv or "--dkms" in sys.argv:
+        more = ["--numprocesses=1"]
+    elif "--help" not in sys.argv:
         # Each leaves a CPU idle at times, so that both at once take less time than one by one.
         kernel = kernels.fetch(kernels.find())
         rt = kernels.fetch(kernels.find(flavour="rt-amd64"))
@@ -49,14 +57,6 @@ def main():
                          pool.submit(rust_kdir.make, kernel),
                          pool.submit(rust_kdir.make, rt)]:
                 made.result()
-    # Each machine is for one process; several at a time.
-    more = [f"--numprocesses={min(os.cpu_count(), 4)}"]
-    if "--kernel" in sys.argv:
-        more = ["--numprocesses=1"]
-    if "--torture" in sys.argv:
-        # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
-        # run is another one.
-        more = ["--numprocesses=1", "-rP", f"--seed={random.randrange(10**9)}"]
     totals = Totals()
     status = pytest.main(["-v", "--tb=short", "--durations=20", "-p", "no:cacheprovider",
                           "--dist=loadgroup", str(PROJECT / "tests"), *more, *sys.argv[1:]],

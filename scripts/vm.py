@@ -235,7 +235,8 @@ def main():
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("image", help="the kernel image to boot")
+    parser.add_argument("image", help="the kernel to boot: an image, or the release of a stock "
+                        "Debian kernel")
     parser.add_argument("command", nargs="*", help="a command line for the guest's shell")
     parser.add_argument("--file", action="append", default=[], metavar="FILE",
                         help="have this file in the guest's home; may be repeated")
@@ -255,6 +256,9 @@ def main():
     options = parser.parse_args()
     if bool(options.command) == options.shell:
         parser.error("give either a command or --shell")
+    if kernels.RELEASE.fullmatch(options.image):
+        kernel = kernels.fetch(kernels.find(options.image))
+        options.image, options.arch = kernel.image, kernel.arch
     for file in (options.image, *options.file):
         if not (os.path.isfile(file) and os.access(file, os.R_OK)):
             parser.error(f"can't read the file '{file}'")

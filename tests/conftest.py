@@ -156,6 +156,7 @@ def pytest_addoption(parser):
     parser.addoption("--kernel", type=kernels.Kernel.parse, metavar="RELEASE=VERSION",
                      help="all scenarios of a stock kernel, on this one only; its modules are "
                      "built already (see scripts/matrix.py)")
+    parser.addoption("--dkms", action="store_true", help="the test of DKMS, and no other")
     parser.addoption("--torture", action="store_true",
                      help="the long form of tests/test_torture.py, with more CPUs")
     parser.addoption("--seed", default="1", help="where random numbers start (default: 1)")
@@ -169,16 +170,18 @@ def pytest_report_header(config):
 def pytest_configure(config):
     """Declares this project's markers."""
     config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
+    config.addinivalue_line("markers", "dkms: run with --dkms only")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """What one process is to run: all tests on one kernel's machine, or those of a file."""
-    if config.getoption("kernel"):
-        others = [item for item in items if "vm" not in item.fixturenames
-                  or item.callspec.params.get("machine") != "given"]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
+    def wanted(item):
+        if config.getoption("kernel"):
+            return "vm" in item.fixturenames and item.callspec.params.get("machine") == "given"
+        return bool(item.get_closest_marker("dkms")) == config.getoption("dkms")
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
     for item in items:
         callspec = getattr(item, "callspec", None)
         group = callspec and callspec.params.get("machine") or item.path.stem

@@ -1,30 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The README's example of a module, as somebody else's: out of this tree, by its own Kbuild."""
+"""The template, as somebody else's module: out of this tree, with its own Kbuild and Makefile."""
 
 import re
 import shutil
+import subprocess
 
 import pytest
 
-import build
 from cache import PROJECT
 
+TEMPLATE = PROJECT / "template"
 
-@pytest.fixture(scope="module")
-def heart(kernel, tmp_path_factory):
-    """The module, built from what the README says."""
-    folder = tmp_path_factory.mktemp("heart")
+
+@pytest.mark.parametrize("name, language", [("Kbuild", "make"), ("heart_main.rs", "rust")])
+def test_the_readme_shows_the_template(name, language):
     section = (PROJECT / "README.md").read_text().split("## Timers in your own module")[1]
-    for name, language in (("Kbuild", "make"), ("heart_main.rs", "rust")):
-        (text,) = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
-        (folder / name).write_text(text)
-    shutil.copytree(PROJECT / "src", folder / "jitimer/src")
-    return build.stock(kernel, source=folder, name="readme", log="readme") / "heart.ko"
+    (text,) = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    assert (TEMPLATE / name).read_text().endswith(text)
 
 
-def test_heart_beats(heart, machines):
-    with machines.make("stock", files=[heart], virtual=True) as vm:
-        vm.boot()
-        result = vm.run("insmod heart.ko && sleep 3.5 && rmmod heart && dmesg | grep heart:")
-        assert result.status == 0, result.output
-        assert "heart: 3 beats" in result.output
+def test_the_template_builds_and_its_test_passes(tmp_path):
+    heart = tmp_path / "heart"
+    shutil.copytree(TEMPLATE, heart)
+    for folder in ("src", "scripts"):
+        shutil.copytree(PROJECT / folder, heart / "jitimer" / folder,
+                        ignore=shutil.ignore_patterns("__pycache__", "*.o", ".*.cmd"))
+    for target, wanted in (("test", "heart: 3 beats"), ("clean", "")):
+        result = subprocess.run(["make", "-C", heart, target], check=False, capture_output=True,
+                                text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert wanted in result.stdout
+    assert not list(heart.rglob("*.ko"))
+    # A test that fails is seen to.
+    (heart / "test.sh").write_text("insmod heart.ko; rmmod heart; dmesg | grep 'heart: 3 beats'\n")
+    assert subprocess.run(["make", "-C", heart, "test"], check=False,
+                          capture_output=True).returncode != 0
