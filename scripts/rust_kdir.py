@@ -248,7 +248,9 @@ def why_not_here(release):
     if not version:
         return f"linux-headers-{release} is not installed"
     kernel = kernels.Kernel(release, version, installed=True)
-    missing = [name for name in (*PACKAGES, gcc(kernel)) if not kernels.installed_version(name)]
+    # The second compiler of arm64 builds the vDSO for programs of 32 bits.
+    compilers = [gcc(kernel)] + (["gcc-arm-linux-gnueabihf"] if kernel.arch == "arm64" else [])
+    missing = [name for name in (*PACKAGES, *compilers) if not kernels.installed_version(name)]
     if missing:
         return f"packages are missing (as root: apt-get install {' '.join(missing)})"
     try:

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The scripts: what they say where something is wrong, and that the VM runner misses nothing."""
 
+import os
 import shutil
 import subprocess
 
 import pytest
 
-import cache
 from cache import PROJECT, Failure
 import debug_kernel
-import kernels
 import rust_kdir
 import vm as runner
 
@@ -75,42 +74,58 @@ def test_plain_make_and_clean(kernel, tmp_path):
     assert sorted(path for path in tmp_path.rglob("*") if path.name != "__pycache__") == before
 
 
-def test_metadata_for_a_kernel_that_is_not_there():
-    with pytest.raises(Failure, match="no headers for a kernel '1.2.3'"):
-        kernels.find("1.2.3")
+@pytest.fixture
+def system(kernel, stock_kernel, tmp_path):
+    """A system with that kernel, as far as modules go, and the modules; and how to install them."""
+    (tmp_path / "lib/modules" / kernel.release).mkdir(parents=True)
+
+    def install(*arguments, **environment):
+        kdir = rust_kdir.make(kernel)
+        return subprocess.run(
+            [PROJECT / "scripts/install", *arguments, kdir, "jitimer.ko"], cwd=stock_kernel[1],
+            env={**os.environ, "INSTALL_MOD_PATH": str(tmp_path), **environment}, check=False,
+            capture_output=True, text=True)
+    return tmp_path / "lib/modules" / kernel.release, install
 
 
-def test_metadata_that_lacks_a_symbol(kernel, tmp_path):
-    made = rust_kdir.make(kernel)
-    (tmp_path / "rust").mkdir()
-    for name in ("core", "kernel", "bindings"):
-        exports = made / f"rust/exports_{name}_generated.h"
-        (tmp_path / "rust" / exports.name).write_text(exports.read_text())
-    count = rust_kdir.check_symbols(kernel, tmp_path)
-    assert count > 2000
-    lost = sorted(rust_kdir.symbols(exports.read_text())
-                  | rust_kdir.symbols((kernel.headers / "Module.symvers").read_text()))
-    exports = tmp_path / "rust/exports_kernel_generated.h"
-    first = next(name for name in lost if name in exports.read_text())
-    exports.write_text(exports.read_text().replace(first, "gone"))
-    with pytest.raises(Failure, match=f"1 of the {count} Rust symbols.* {first}"):
-        rust_kdir.check_symbols(kernel, tmp_path)
+def test_install_and_uninstall(system):
+    folder, install = system
+    result = install()
+    module = folder / "updates/jitimer.ko"
+    assert result.stdout == f"{module}\n"
+    assert "updates/jitimer.ko:" in (folder / "modules.dep").read_text()
+    assert install().returncode == 0
+    assert [path.name for path in module.parent.iterdir()] == ["jitimer.ko"]
+    assert install("--remove").returncode == 0
+    assert not module.parent.exists()
+    assert "jitimer" not in (folder / "modules.dep").read_text()
 
 
-def test_metadata_with_another_compiler(kernel):
-    config = (kernel.headers / ".config").read_text()
-    rust_kdir.check_compiler(kernel, config)
-    with pytest.raises(Failure, match="was built with 'rustc 1.2.3"):
-        rust_kdir.check_compiler(kernel, config.replace('"rustc 1.', '"rustc 1.2.3'))
-    with pytest.raises(Failure, match="built without Rust"):
-        rust_kdir.check_compiler(kernel, config.replace("CONFIG_RUST=y", ""))
+def test_install_signs(system, tmp_path):
+    folder, install = system
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.der"
+    subprocess.run(["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+                    "/CN=the owner of this machine/", "-outform", "DER", "-keyout", key,
+                    "-out", cert], check=True, capture_output=True)
+    result = install(SIGN_KEY=str(key), SIGN_CERT=str(cert))
+    assert result.returncode == 0, result.stderr
+    signer = subprocess.run(["modinfo", "--field=signer", folder / "updates/jitimer.ko"], check=True,
+                            capture_output=True, text=True).stdout
+    assert signer == "the owner of this machine\n"
 
 
-def test_metadata_with_another_configuration(kernel):
-    config = (kernel.headers / ".config").read_text()
-    rust_kdir.check_options(kernel, config, config)
-    with pytest.raises(Failure, match="loses CONFIG_SMP=y"):
-        rust_kdir.check_options(kernel, config, config.replace("CONFIG_SMP=y\n", ""))
+@pytest.mark.parametrize("environment, said", [
+    ({"SIGN_KEY": "/none"}, "it takes both SIGN_KEY and SIGN_CERT"),
+    ({"SIGN_KEY": "/none", "SIGN_CERT": "/none"}, "can't read '/none' to sign modules with"),
+    ({"SIGN_KEY": "/etc/passwd", "SIGN_CERT": "/etc/passwd"}, "could not sign jitimer.ko with"),
+    ({"INSTALL_MOD_PATH": "/none"}, "is not installed: there is no /none/lib/modules/"),
+])
+def test_install_refuses(system, environment, said):
+    folder, install = system
+    result = install(**environment)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert not list(folder.rglob("*jitimer*"))
 
 
 def test_option_of_the_test_kernel_that_did_not_take(kernel, tmp_path):
@@ -121,25 +136,6 @@ def test_option_of_the_test_kernel_that_did_not_take(kernel, tmp_path):
     made.write_text(config.replace("CONFIG_KASAN=y\n", ""))
     with pytest.raises(Failure, match="did not take.*CONFIG_KASAN=y"):
         debug_kernel.check_options(made)
-
-
-def test_without_network_nothing_is_half_made(kernel, monkeypatch):
-    # Nothing listens there.
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(kernels.Kernel, "folder", property(
-        lambda self: kernels.CACHE / f"no-network-{self.release}"))
-    with pytest.raises(Failure, match="no network"):
-        kernels.fetch(kernel)
-    assert not list(kernels.CACHE.glob("no-network-*"))
-
-
-def test_without_space_nothing_is_begun(kernel, monkeypatch):
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))
-    monkeypatch.setattr(kernels.Kernel, "folder", property(
-        lambda self: kernels.CACHE / f"no-space-{self.release}"))
-    with pytest.raises(Failure, match="needs 0.3 GB .* 0.0 GB are free"):
-        kernels.fetch(kernel)
-    assert not list(kernels.CACHE.glob("no-space-*"))
 
 
 def test_vm_gives_back_output_and_status(vm):

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The tool that makes folders for KDIR: what it checks, and what it says and leaves when it can't."""
+
+import dataclasses
+import shutil
+import subprocess
+
+import pytest
+
+import cache
+from cache import CACHE, PROJECT, Failure
+import kernels
+import rust_kdir
+from test_jitimer import run
+
+
+def tool(*arguments, status=0):
+    """What the command prints to standard output, and to standard error."""
+    result = subprocess.run([PROJECT / "scripts/rust_kdir.py", *arguments], capture_output=True,
+                            text=True, check=False)
+    assert result.returncode == status, result.stderr
+    return result.stdout, result.stderr
+
+
+def test_list(kernel):
+    lines = [line.split("\t") for line in tool("--list")[0].splitlines()]
+    assert [kernel.release, kernel.package_version] in [line[:2] for line in lines]
+    made = {line[0]: line[2:] for line in lines}
+    assert str(rust_kdir.make(kernel)) in made[kernel.release]
+    assert [line[0] for line in lines] == sorted(
+        (line[0] for line in lines),
+        key=lambda release: (kernels.Kernel(release, "").order, release), reverse=True)
+
+
+def test_make_says_where(kernel):
+    output, _ = tool(kernel.release)
+    assert output == f"{rust_kdir.make(kernel)}\n"
+
+
+def test_verify(kernel):
+    _, said = tool("--verify", kernel.release)
+    assert f"Rust symbols of {kernel.release} are in its metadata" in said
+    assert f"version string: {kernel.release} SMP preempt mod_unload" in said
+
+
+def test_not_a_release():
+    _, said = tool("6.12.1-mine", status=1)
+    assert said == ("rust_kdir.py: '6.12.1-mine' is not the release of a Debian kernel that has "
+                    "Rust, such as 7.3.4+deb13-amd64\n")
+
+
+def test_a_release_that_apt_has_not():
+    _, said = tool("7.3.99+deb13-amd64", status=1)
+    assert "apt has no headers for a kernel '7.3.99+deb13-amd64'; it has: 7." in said
+
+
+def test_not_here(kernel):
+    # The tool root has the compilers, but not that kernel installed.
+    _, said = tool("--here", kernel.release, status=1)
+    assert said == ("rust_kdir.py: can't make it on this system: "
+                    f"linux-headers-{kernel.release} is not installed\n")
+
+
+def test_usage():
+    _, said = tool("--clean", "--list", status=2)
+    assert "not allowed with" in said
+
+
+def test_a_module_of_anybodys(kernel, machines, tmp_path):
+    module = shutil.copytree(PROJECT / "tests/minimal", tmp_path / "minimal")
+    subprocess.run(["make", "-C", rust_kdir.make(kernel), f"M={module}", "modules"], check=True)
+    with machines.make("stock", files=[module / "minimal.ko"]) as vm:
+        vm.boot()
+        said = run(vm, "insmod minimal.ko; rmmod minimal; dmesg | sed -n 's/.*minimal: //p'")
+    assert said.splitlines()[-3:] == ["hello", "my numbers are [72, 108, 200]", "goodbye"]
+
+
+def test_a_lost_symbol(kernel, tmp_path):
+    made = rust_kdir.make(kernel)
+    (tmp_path / "rust").mkdir()
+    for name in ("core", "kernel", "bindings"):
+        exports = made / f"rust/exports_{name}_generated.h"
+        (tmp_path / "rust" / exports.name).write_text(exports.read_text())
+    count = rust_kdir.check_symbols(kernel, tmp_path)
+    assert count > 2000
+    symbols = sorted(rust_kdir.symbols((kernel.headers / "Module.symvers").read_text()))
+    exports = tmp_path / "rust/exports_kernel_generated.h"
+    lost = next(name for name in symbols if name in exports.read_text())
+    exports.write_text(exports.read_text().replace(lost, "gone"))
+    with pytest.raises(Failure, match=f"1 of the {count} Rust symbols.* {lost}"):
+        rust_kdir.check_symbols(kernel, tmp_path)
+
+
+def test_another_compiler(kernel):
+    config = (kernel.headers / ".config").read_text()
+    rust_kdir.check_compiler(kernel, config)
+    with pytest.raises(Failure, match="was built with 'rustc 1.2.3"):
+        rust_kdir.check_compiler(kernel, config.replace('"rustc 1.', '"rustc 1.2.3'))
+    with pytest.raises(Failure, match="was built with 'some-gcc .* here is 'no some-gcc'"):
+        rust_kdir.check_compiler(kernel, config.replace('VERSION_TEXT="x86', 'VERSION_TEXT="some-gcc '))
+    with pytest.raises(Failure, match="built without Rust"):
+        rust_kdir.check_compiler(kernel, config.replace("CONFIG_RUST=y", ""))
+
+
+def test_another_configuration(kernel):
+    config = (kernel.headers / ".config").read_text()
+    rust_kdir.check_options(kernel, config, config)
+    with pytest.raises(Failure, match="loses CONFIG_SMP=y"):
+        rust_kdir.check_options(kernel, config, config.replace("CONFIG_SMP=y\n", ""))
+
+
+def test_another_version_string(kernel, rt_kernel, monkeypatch):
+    made = rust_kdir.make(kernel)
+    image, _ = rt_kernel
+    monkeypatch.setattr(kernels.Kernel, "image", image)
+    with pytest.raises(Failure, match="takes modules with the version string 'None', and those "
+                       f"built here have '{kernel.release}".replace("+", r"\+")):
+        rust_kdir.check_vermagic(kernel, made)
+
+
+def in_cache():
+    """What there is in the cache, but logs and locks."""
+    return {path.name for path in CACHE.iterdir()} - {"log", "lock"}
+
+
+def renamed(kernel):
+    """A kernel that is not in the cache, under a name of its own there."""
+    return dataclasses.replace(kernel, package_version=f"{kernel.package_version}.none")
+
+
+@pytest.mark.parametrize("fetch", [kernels.fetch, kernels.fetch_source])
+def test_without_network_nothing_is_half_made(kernel, monkeypatch, fetch):
+    before = in_cache()
+    # Nothing listens there.
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    folder = "folder" if fetch is kernels.fetch else "source"
+    monkeypatch.setattr(kernels.Kernel, folder, property(lambda _: CACHE / "stock-no-network"))
+    with pytest.raises(Failure, match="no network"):
+        fetch(kernel)
+    assert in_cache() == before
+
+
+@pytest.mark.parametrize("fetch, gigabytes", [(kernels.fetch, "0.3"), (kernels.fetch_source, "3")])
+def test_without_space_nothing_is_begun(kernel, monkeypatch, fetch, gigabytes):
+    before = in_cache()
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))
+    with pytest.raises(Failure, match=f"needs {gigabytes} GB .* 0.0 GB are free"):
+        fetch(renamed(kernel))
+    assert in_cache() == before
+
+
+def test_a_source_package_that_is_gone(kernel):
+    before = in_cache()
+    gone = renamed(kernel)
+    with pytest.raises(Failure, match=f"can only be made from linux-source-{kernel.series} "
+                       f"{gone.package_version}, exactly".replace("+", r"\+")):
+        kernels.fetch_source(gone)
+    assert in_cache() == before
+
+
+def test_clean(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
+    monkeypatch.setattr(rust_kdir, "CACHE", tmp_path)
+    one, two = "7.3.4+deb13-amd64_7.3.4-1", "7.3.4+deb13-rt-amd64_7.3.4-1"
+    other, tested = "7.2.9+deb13-amd64_7.2.9-1", "test-7.2.6-1-abc"
+    names = [f"kdir-{one}-abc", f"kdir-{one}-def.new", f"stock-{one}", f"kdir-{two}-abc",
+             f"stock-{two}", f"kdir-{other}-abc", tested, "root-abc", "source-7.3.4-1",
+             "source-7.2.9-1", "source-7.2.6-1"]
+    for name in names:
+        (tmp_path / name).mkdir()
+
+    def left():
+        return {path.name for path in tmp_path.iterdir()} - {"lock"}
+
+    rust_kdir.clean("7.3.4+deb13-amd64")
+    assert set(names) - left() == {name for name in names if one in name}
+    rust_kdir.clean("7.3.4+deb13-rt-amd64")
+    assert "source-7.3.4-1" not in left() and f"kdir-{other}-abc" in left()
+    rust_kdir.clean(None)
+    # What the test kernel is built with stays.
+    assert left() == {tested, "root-abc", "source-7.2.6-1"}
