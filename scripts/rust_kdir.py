@@ -142,12 +142,15 @@ def check_vermagic(kernel, folder):
     if not kernel.image.exists():
         say(f"the version string '{have}' was not checked: there is no {kernel.image}")
         return have
-    script = kernel.source / "scripts/extract-vmlinux"
-    image = subprocess.run([script, kernel.image], check=False, capture_output=True)
-    if image.returncode or not image.stdout:
-        raise Failure(f"{script} can't unpack {kernel.image}: {image.stderr.decode().strip()}")
-    found = re.search(rb"%s (?:[\w ]* )?mod_unload[ -~]*" % re.escape(kernel.release.encode()),
-                      image.stdout)
+    pattern = re.compile(rb"%s (?:[\w ]* )?mod_unload[ -~]*" % re.escape(kernel.release.encode()))
+    found = pattern.search(kernel.image.read_bytes())
+    if not found:
+        # Then it is compressed.
+        script = kernel.source / "scripts/extract-vmlinux"
+        image = subprocess.run([script, kernel.image], check=False, capture_output=True)
+        if image.returncode or not image.stdout:
+            raise Failure(f"{script} can't unpack {kernel.image}: {image.stderr.decode().strip()}")
+        found = pattern.search(image.stdout)
     wanted = found and found[0].decode().strip()
     if have != wanted:
         raise Failure(f"the kernel {kernel.release} takes modules with the version string "

@@ -54,8 +54,8 @@ if grep -qw jitimer.shell /proc/cmdline; then
     setsid cttyhack sh
     reboot -f
 fi
-tty=/dev/ttyS1
-[ -c $tty ] || tty=/dev/ttyAMA1
+tty=/dev/ttyAMA1
+[ -c $tty ] || tty=/dev/ttyS1
 stty -F $tty raw -echo
 exec <$tty >$tty 2>&1
 echo ready

@@ -38,11 +38,15 @@ ktimer-allow := --allowlist-function 'ktimer_.*|proc_create_data|proc_remove' \
 ktimer-bindgen-cflags = $(filter -Wp$(comma)-MMD$(comma)% -I% -D% -nostdinc -std=% -include %.h \
 	-fshort-wchar -funsigned-char -fms-extensions -m64 -mlittle-endian,$(c_flags))
 
+# clang's names of the architectures.
+ktimer-target-x86 := x86_64
+ktimer-target-arm64 := aarch64
+
 quiet_cmd_ktimer_bindgen = BINDGEN $@
       cmd_ktimer_bindgen = $(BINDGEN) $< $(ktimer-bindgen-flags) $(ktimer-allow) --use-core \
 	--with-derive-default --ctypes-prefix ffi --no-layout-tests --no-debug '.*' \
 	--enable-function-attribute-detection -o $@ \
-	-- $(ktimer-bindgen-cflags) -w -fno-builtin -D__BINDGEN__ -DMODULE
+	-- --target=$(ktimer-target-$(SRCARCH))-linux-gnu $(ktimer-bindgen-cflags) -w -fno-builtin -D__BINDGEN__ -DMODULE
 
 $(ktimer-obj)/bindings_generated.rs: $(src)/$(ktimer-dir)/bindings_helper.h FORCE
 	$(call if_changed_dep,ktimer_bindgen)
