@@ -16,7 +16,7 @@ modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
 	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules
 
-install modules_install: modules ## install it for that kernel, as root; SIGN_KEY=, SIGN_CERT=: sign it with these
+install modules_install: ## install what was built for that kernel, as root; SIGN_KEY=, SIGN_CERT=: sign it with these
 	@SIGN_KEY='$(SIGN_KEY)' SIGN_CERT='$(SIGN_CERT)' INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' \
 		scripts/install '$(KDIR)' jitimer.ko
 

@@ -7,9 +7,6 @@ import pytest
 
 from test_jitimer import check_series, run, samples
 
-# What differs on PREEMPT_RT says so.
-pytestmark = pytest.mark.kernels("stock", "test")
-
 
 def log(vm, module, script):
     """Runs a script; returns what a module has printed meanwhile."""
@@ -19,7 +16,6 @@ def log(vm, module, script):
             if not line.startswith(("loading out-of-tree module", "module verification failed"))]
 
 
-@pytest.mark.kernels("stock", "rt", "test")
 def test_kt(vm):
     printed = log(vm, "kt", "insmod kt.ko period_ms=100; sleep 1; rmmod kt")
     assert printed[:4] == ["Entering: kt_init", "kt_timer is started",
@@ -141,7 +137,6 @@ def test_jit_tasklets(vm, name):
     assert series[-1]["time"] - series[0]["time"] < 250
 
 
-@pytest.mark.kernels("stock", "rt", "test")
 def test_context(vm):
     header, *lines = run(vm, "insmod context.ko; cat /proc/jitcontext; rmmod context").splitlines()
     names = header.split()[1:]
