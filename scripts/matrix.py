@@ -155,7 +155,11 @@ def main():
     say(f"{len(wanted)} kernels: {' '.join(kernel.release for kernel in wanted)}")
     # Several at a time, since each waits for its machine at times.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        passed = list(pool.map(run, wanted))
+        try:
+            passed = list(pool.map(run, wanted))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     text = markdown(table())
     if options.readme:
         update("make matrix", text)
