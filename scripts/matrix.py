@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import json
 import os
 import re
+import signal
 import subprocess
+import threading
 
 import build
 from cache import PROJECT, Failure, key, run_main, say
@@ -29,6 +31,9 @@ NEWEST = 5
 
 # Where each kernel's log and result are.
 OUT = build.OUT / "matrix"
+
+# Ctrl-C: what is running gets it too, and nothing else is to begin.
+INTERRUPTED = threading.Event()
 
 
 def offered(suite, arch):
@@ -93,7 +98,7 @@ def attempt(kernel):
                 return {"passed": 0, "failed": ["the build"]}
     text = log.read_text(encoding="utf-8")
     totals = re.search(r"^(\d+) passed, (\d+) failed\n\Z", text, re.MULTILINE)
-    failed = re.findall(r"^(?:FAILED|ERROR) \S*?::(\S+?)(?:\[given|@| |$)", text, re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) \S*?::(\S+?)(?:@given)?(?: |$)", text, re.MULTILINE)
     if not totals or bool(int(totals[2])) != bool(failed) or (status and not failed):
         failed = failed or ["the run of the tests"]
     return {"passed": int(totals[1]) if totals else 0, "failed": failed}
@@ -110,11 +115,15 @@ def show(kernel, result):
 
 def run(kernel):
     """Tries a kernel, unless it passed before; returns whether it passes."""
+    if INTERRUPTED.is_set():
+        return False
     result = result_of(kernel)
     if result and not result["failed"]:
         show(kernel, result)
         return True
     result = {"sources": sources()} | attempt(kernel)
+    if INTERRUPTED.is_set():
+        return False
     (OUT / f"{kernel}.json").write_text(json.dumps(result, indent=1) + "\n")
     show(kernel, result)
     return not result["failed"]
@@ -150,16 +159,17 @@ def main():
     options = parser.parse_args()
     if options.flavour not in (None, "cloud", "rt", options.arch):
         parser.error(f"--flavour: '{options.flavour}' is none of {options.arch}, cloud, rt")
+    def interrupt(*_):
+        INTERRUPTED.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     OUT.mkdir(parents=True, exist_ok=True)
     wanted = chosen(options)
     say(f"{len(wanted)} kernels: {' '.join(kernel.release for kernel in wanted)}")
     # Several at a time, since each waits for its machine at times.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            passed = list(pool.map(run, wanted))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        passed = list(pool.map(run, wanted))
     text = markdown(table())
     if options.readme:
         update("make matrix", text)
