@@ -4,6 +4,7 @@
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -98,7 +99,7 @@ def check_release(release):
 
 
 def apt(*command):
-    """What an apt command prints."""
+    """What a command prints."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -107,6 +108,8 @@ def installed_version(package):
 
     It is there also while its configuration runs, which is when DKMS is called.
     """
+    if not shutil.which("dpkg-query"):
+        return None
     result = subprocess.run(["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}",
                              package], check=False, capture_output=True, text=True)
     status, _, version = result.stdout.partition(" ")
@@ -136,6 +139,8 @@ def refresh():
 
 def available(arch="amd64"):
     """All kernels that apt offers for an architecture, the newest first."""
+    if not shutil.which("apt-cache"):
+        return []
     with lock("apt"):
         refresh()
     names = (name.removeprefix("linux-headers-")

@@ -75,8 +75,11 @@ def environment():
 
 def gcc(kernel):
     """The C compiler, of the build machine, that the kernel was built with."""
-    variables = (kernel.headers / ".kernelvariables").read_text()
-    return re.search(r"^CC = .*\b(gcc-\d+)$", variables, re.MULTILINE)[1]
+    path = kernel.headers / ".kernelvariables"
+    found = path.exists() and re.search(r"^CC = .*\b(gcc-\d+)$", path.read_text(), re.MULTILINE)
+    if not found:
+        raise Failure(f"{path} does not tell with which gcc to build, as Debian's headers do")
+    return found[1]
 
 
 def first_line(*command):
@@ -221,10 +224,12 @@ def show_list():
     """Prints the kernels that apt offers, the newest first, and what was made for them."""
     found = [kernel for arch in ("amd64", "arm64") for kernel in kernels.available(arch)]
     if not found:
-        raise Failure("apt offers no kernel of Debian 13's backports, or of a later release, here; "
-                      "'scripts/in-root scripts/rust_kdir.py --list' asks in the tool root")
-    for kernel in found:
-        print("\t".join((kernel.release, kernel.package_version, *map(str, made(kernel)))))
+        # This system's apt has none; the tool root's has.
+        enter_root(folder=PROJECT)
+        raise Failure("apt offers no kernel that has Rust")
+    # At once, so that it is no fault if the reader wants the first line only.
+    print("".join("\t".join((kernel.release, kernel.package_version, *map(str, made(kernel)))) + "\n"
+                  for kernel in found), end="")
 
 
 def clean(release):
