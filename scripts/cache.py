@@ -109,6 +109,7 @@ def made_whole(path, *, resume=False):
         if not resume:
             shutil.rmtree(new)
         raise
+    os.utime(new)
     new.rename(path)
 
 
@@ -120,7 +121,10 @@ def use(folder):
     os.utime(folder)
     kind = folder.name.split("-")[0]
     for other in CACHE.glob(f"{kind}-*"):
-        if other.is_dir() and time.time() - other.stat().st_mtime > 14 * 24 * 3600:
+        # What is being made may have the time of what was unpacked there.
+        if other.suffix == ".new" or not other.is_dir():
+            continue
+        if time.time() - other.stat().st_mtime > 14 * 24 * 3600:
             shutil.rmtree(other)
 
 
