@@ -15,16 +15,16 @@
 //! softirq from that is `in_serving_softirq()`. `in_atomic()` misses a spinlock where the kernel
 //! does not count them. On PREEMPT_RT softirqs run in threads, and spinlocks sleep.
 
+use common::{
+    context::Place,
+    proc_fs, //
+};
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
 };
-use ktimer::{
-    context::Place,
-    proc_fs,
-    timer, //
-};
+use ktimer::time::timer;
 
 #[path = "context/probe.rs"]
 mod probe;

@@ -15,6 +15,14 @@
 //! The timer is in an `Arc`, shared by all who have the file open. When the last of them is gone,
 //! so is the timer.
 
+use common::{
+    module_param,
+    proc_fs::{
+        ProcEntry,
+        Show,
+        Text, //
+    }, //
+};
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
@@ -27,14 +35,7 @@ use kernel::{
         Arc, //
     }, //
 };
-use ktimer::{
-    prelude::*,
-    proc_fs::{
-        ProcEntry,
-        Show,
-        Text, //
-    }, //
-};
+use ktimer::prelude::*;
 
 module! {
     type: CounterModule,

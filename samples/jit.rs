@@ -12,19 +12,23 @@
 //! Read `/proc/jitbusy` in the background and `/proc/jitimer` in the foreground: the timer is on
 //! time, though the CPU is busy in the kernel.
 
+use common::{
+    module_param,
+    proc_fs,
+    proc_fs::ProcEntry,
+    tasklet::Priority,
+    time, //
+};
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
 };
-use ktimer::{
-    prelude::*,
-    proc_fs,
-    proc_fs::ProcEntry,
-    series::SeriesFile,
-    tasklet::Priority,
-    time, //
-};
+use ktimer::prelude::*;
+use series::SeriesFile;
+
+#[path = "../src/jitimer/series.rs"]
+mod series;
 
 #[path = "jit/tasklets.rs"]
 mod tasklets;

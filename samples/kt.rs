@@ -21,6 +21,7 @@
 //! kt: kt_global_data.count = [3]
 //! ```
 
+use common::module_param;
 use kernel::prelude::*;
 use ktimer::prelude::*;
 

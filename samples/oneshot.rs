@@ -12,6 +12,7 @@
 //! oneshot: Goodbye, cruel world!
 //! ```
 
+use common::module_param;
 use kernel::prelude::*;
 use ktimer::prelude::*;
 

@@ -21,14 +21,15 @@
 //! as long as that is no more than `longest` jiffies; with all of them it takes months. Beside it,
 //! `/proc/jitcpu` shows on which CPU timers run: see [`cpu`].
 
-use kernel::prelude::*;
-use ktimer::{
-    prelude::*,
+use common::{
+    module_param,
     proc_fs::{
         ProcEntry,
         Produced, //
     }, //
 };
+use kernel::prelude::*;
+use ktimer::prelude::*;
 
 #[path = "wheel/cpu.rs"]
 mod cpu;

@@ -67,12 +67,17 @@ def main():
 
     interrupt = (kernel.source / "rust/kernel/interrupt.rs").exists()
     cfgs = ["ktimer_kernel_interrupt"] if interrupt else []
-    add("ktimer", PROJECT / "src/ktimer.rs", cfgs,
-        {"KTIMER_BINDINGS": str(modules / "src/bindings_generated.rs")})
-    for path in (PROJECT / "src/jitimer.rs", *sorted((PROJECT / "samples").glob("*.rs")),
-                 *sorted((PROJECT / "tests").glob("*.rs")), PROJECT / "template/heart_main.rs"):
+    libraries = []
+    for name in ("ktimer", "common"):
+        folder = Path("src", name)
+        add(name, PROJECT / folder / f"{name}.rs", cfgs,
+            {"KTIMER_BINDINGS": str(modules / folder / "bindings/bindings_generated.rs")}, libraries)
+        libraries.append(name)
+    for path in (PROJECT / "src/jitimer/jitimer.rs", *sorted((PROJECT / "samples").glob("*.rs")),
+                 *sorted((PROJECT / "tests").glob("*.rs")),
+                 PROJECT / "samples/template/heart_main.rs"):
         add(path.stem, path, cfgs,
-            {"BENCH_BINDINGS": str(modules / "tests/bench/bindings_generated.rs")}, ["ktimer"])
+            {"BENCH_BINDINGS": str(modules / "tests/bench/bindings_generated.rs")}, libraries)
     (options.out / NAME).write_text(json.dumps(project, indent=1) + "\n")
     say(f"written: {options.out / NAME}, for {len(crates)} crates")
 

@@ -4,7 +4,7 @@
 
 use kernel::prelude::*;
 use ktimer::{
-    context::BhDisabled,
+    interrupt::BhDisabled,
     prelude::*, //
 };
 

@@ -11,6 +11,14 @@
 //! instruction is a tick of the time stamp counter. With the parameter `samples` it sees how late
 //! timers are, instead: see [`late`]. For scripts/bench.py.
 
+use common::{
+    module_param,
+    proc_fs::{
+        ProcEntry,
+        Produced, //
+    },
+    time, //
+};
 use kernel::{
     alloc::KVVec,
     prelude::*,
@@ -22,14 +30,7 @@ use kernel::{
         Arc, //
     }, //
 };
-use ktimer::{
-    prelude::*,
-    proc_fs::{
-        ProcEntry,
-        Produced, //
-    },
-    time, //
-};
+use ktimer::prelude::*;
 
 #[path = "bench/late.rs"]
 mod late;

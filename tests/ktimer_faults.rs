@@ -3,6 +3,7 @@
 //! Misuse of timers that the types don't prevent, for tests/test_faults.py to see that the kernel
 //! reports it. The parameter `fault` says which; a kernel that it was loaded into is spoilt.
 
+use common::module_param;
 use kernel::{
     prelude::*,
     sync::{

@@ -2,6 +2,12 @@
 
 //! KUnit suites of the library. They run when the module is loaded, on a kernel with KUnit.
 
+use common::context::{
+    in_atomic,
+    in_interrupt,
+    irqs_disabled,
+    Comm, //
+};
 use core::pin::Pin;
 use kernel::{
     cpu::{
@@ -20,15 +26,9 @@ use kernel::{
     workqueue, //
 };
 use ktimer::{
-    context::{
-        in_atomic,
-        in_interrupt,
-        irqs_disabled,
-        Comm,
-        LocalInterruptDisabled, //
-    },
+    interrupt::LocalInterruptDisabled,
     prelude::*,
-    timer::{
+    time::timer::{
         Armed,
         Flags,
         GlobalTimer,

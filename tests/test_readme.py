@@ -9,7 +9,7 @@ import pytest
 
 from cache import PROJECT
 
-TEMPLATE = PROJECT / "template"
+TEMPLATE = PROJECT / "samples/template"
 
 
 @pytest.mark.parametrize("name, language", [("Kbuild", "make"), ("heart_main.rs", "rust")])

@@ -14,7 +14,7 @@ def test_rust_analyzer_understands_the_project(tmp_path):
                    check=True)
     crates = json.loads((tmp_path / "rust-project.json").read_text())["crates"]
     ours = {crate["display_name"] for crate in crates if crate["is_workspace_member"]}
-    sources = [PROJECT / "src/ktimer.rs", PROJECT / "src/jitimer.rs",
+    sources = [*(PROJECT / "src" / name / f"{name}.rs" for name in ("ktimer", "common", "jitimer")),
                *(PROJECT / "samples").glob("*.rs"), *(PROJECT / "tests").glob("*.rs")]
     assert {path.stem for path in sources} <= ours
 

@@ -2,6 +2,10 @@
 
 //! What looks around in a callback, of whatever kind, for somebody who waits for it.
 
+use common::{
+    context::Place,
+    tasklet, //
+};
 use kernel::{
     impl_has_hr_timer,
     new_spinlock,
@@ -21,10 +25,8 @@ use kernel::{
     workqueue, //
 };
 use ktimer::{
-    context::Place,
     prelude::*,
-    tasklet,
-    timer, //
+    time::timer, //
 };
 use pin_init::stack_pin_init;
 

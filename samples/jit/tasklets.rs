@@ -3,20 +3,18 @@
 //! `/proc/jitasklet` and `/proc/jitasklethi`: samples by a tasklet that schedules itself, so that
 //! they are as close together as can be; one of high priority runs before timers do.
 
-use kernel::prelude::*;
-use ktimer::{
-    prelude::*,
-    series::{
-        Series,
-        Source, //
-    },
-    tasklet::{
-        Priority,
-        Tasklet,
-        TaskletCallback,
-        TaskletContext, //
-    }, //
+use crate::series::{
+    Series,
+    Source, //
 };
+use common::tasklet::{
+    Priority,
+    Tasklet,
+    TaskletCallback,
+    TaskletContext, //
+};
+use kernel::prelude::*;
+use ktimer::prelude::*;
 
 /// How many samples the tasklet takes.
 const SAMPLES: usize = 5;

@@ -13,6 +13,10 @@
 //! run it, to let the idle one sleep. If the CPU goes offline before that, its timers move to
 //! another: take it away while the file waits (parameter `delay`), and see.
 
+use common::proc_fs::{
+    Produce,
+    Stop, //
+};
 use kernel::{
     cpu::CpuId,
     seq_file::SeqFile,
@@ -21,11 +25,7 @@ use kernel::{
 };
 use ktimer::{
     prelude::*,
-    proc_fs::{
-        Produce,
-        Stop, //
-    },
-    timer::Flags, //
+    time::timer::Flags, //
 };
 use pin_init::stack_pin_init;
 

@@ -2,18 +2,16 @@
 
 //! `/proc/jitwheel`: a timer for the shortest and for the longest delay of each level of the wheel.
 
+use common::proc_fs::{
+    Produce,
+    Stop, //
+};
 use kernel::{
     seq_file::SeqFile,
     seq_print,
     sync::SetOnce, //
 };
-use ktimer::{
-    prelude::*,
-    proc_fs::{
-        Produce,
-        Stop, //
-    }, //
-};
+use ktimer::prelude::*;
 use pin_init::stack_pin_init;
 
 /// How many levels the wheel has: C's `LVL_DEPTH`.

@@ -7,6 +7,10 @@ use super::{
     plain,
     wait, //
 };
+use common::proc_fs::{
+    Produce,
+    Stop, //
+};
 use kernel::{
     alloc::KVVec,
     prelude::*,
@@ -20,13 +24,7 @@ use kernel::{
         Arc, //
     }, //
 };
-use ktimer::{
-    prelude::*,
-    proc_fs::{
-        Produce,
-        Stop, //
-    }, //
-};
+use ktimer::prelude::*;
 
 /// So many timers of each kind take the samples.
 const TIMERS: usize = 64;

@@ -117,7 +117,7 @@ pub(crate) fn lock_bh(n: usize) {
 }
 
 /// The same where they are disabled, in a timer's callback.
-pub(crate) fn lock(n: usize, _context: &ktimer::context::BhDisabled) {
+pub(crate) fn lock(n: usize, _context: &ktimer::interrupt::BhDisabled) {
     // SAFETY: As above; and bottom halves are disabled.
     unsafe { bindings::plain_lock(n) }
 }

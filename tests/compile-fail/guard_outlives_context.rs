@@ -2,7 +2,7 @@
 //! A lock taken by way of the context is released in the callback.
 
 use ktimer::prelude::*;
-use ktimer::sync::NoWaitGuard;
+use ktimer::sync::lock::spinlock::NoWaitGuard;
 
 struct State;
 

@@ -2,7 +2,7 @@
 //! The callback of a timer that is not IRQSAFE has no proof that interrupts are disabled.
 
 use ktimer::{
-    context::LocalInterruptDisabled,
+    interrupt::LocalInterruptDisabled,
     prelude::*, //
 };
 

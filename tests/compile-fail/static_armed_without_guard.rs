@@ -3,7 +3,7 @@
 
 use ktimer::{
     prelude::*,
-    timer::GlobalTimer, //
+    time::timer::GlobalTimer, //
 };
 
 struct State;

@@ -22,6 +22,10 @@
 //! namespace calls the task, and a task that it can't see is shown as `0` and `-`. At most
 //! `readers` files may be open at once.
 
+use common::{
+    module_param,
+    proc_fs::ProcEntry, //
+};
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -29,15 +33,14 @@ use kernel::{
         Relaxed, //
     }, //
 };
-use ktimer::{
-    prelude::*,
-    proc_fs::ProcEntry,
-    series::{
-        Series,
-        SeriesFile,
-        Source, //
-    }, //
+use ktimer::prelude::*;
+use series::{
+    Series,
+    SeriesFile,
+    Source, //
 };
+
+mod series;
 
 module! {
     type: JiTimer,

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Telling the time in other ways than [jiffies](crate::jiffies), and letting it pass.
+//! Telling the time in other ways than [jiffies](ktimer::time::jiffies), and letting it pass.
 //!
 //! C headers: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h),
 //! [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
-use crate::jiffies::JiffiesDelta;
 use kernel::{
     bindings,
     fmt,
     prelude::*, //
 };
+use ktimer::time::jiffies::JiffiesDelta;
 
 /// The counter `jiffies` in 64 bits, which does not wrap in the lifetime of any machine.
 ///
 /// The C function is `get_jiffies_64()`; may be called from any context.
 pub fn jiffies_64() -> u64 {
     // SAFETY: It takes nothing, and only reads the counter.
-    unsafe { crate::bindings::ktimer_get_jiffies_64() }
+    unsafe { crate::bindings::get_jiffies_64() }
 }
 
 /// A point in real time: since 1970, UTC.

@@ -41,7 +41,7 @@ use kernel::{
 /// # use kernel::prelude::*;
 /// # use ktimer::prelude::*;
 /// use kernel::sync::atomic::{Atomic, Relaxed};
-/// use ktimer::timer::{GlobalTimer, GlobalTimerGuard};
+/// use ktimer::time::timer::{GlobalTimer, GlobalTimerGuard};
 ///
 /// struct Beat {
 ///     count: Atomic<u32>,

@@ -12,8 +12,7 @@ use crate::bindings;
 use kernel::{
     fmt,
     pid_namespace::PidNamespace,
-    str::BStr,
-    types::NotThreadSafe, //
+    str::BStr, //
 };
 
 /// Whether this code runs in a hard or soft interrupt, or with bottom halves disabled.
@@ -23,7 +22,7 @@ use kernel::{
 #[inline]
 pub fn in_interrupt() -> bool {
     // SAFETY: It only reads this CPU's preemption count (on PREEMPT_RT, the task's too).
-    unsafe { bindings::ktimer_in_interrupt() }
+    unsafe { bindings::in_interrupt() }
 }
 
 /// Whether this code must not sleep, as far as the preemption count tells.
@@ -33,7 +32,7 @@ pub fn in_interrupt() -> bool {
 #[inline]
 pub fn in_atomic() -> bool {
     // SAFETY: It only reads this CPU's preemption count.
-    unsafe { bindings::ktimer_in_atomic() }
+    unsafe { bindings::in_atomic() }
 }
 
 /// Whether this code runs in a soft interrupt, or with bottom halves disabled.
@@ -42,7 +41,7 @@ pub fn in_atomic() -> bool {
 #[inline]
 pub fn in_softirq() -> bool {
     // SAFETY: It only reads this CPU's preemption count (on PREEMPT_RT, the task's too).
-    unsafe { bindings::ktimer_in_softirq() }
+    unsafe { bindings::in_softirq() }
 }
 
 /// Whether this code runs in a soft interrupt.
@@ -51,7 +50,7 @@ pub fn in_softirq() -> bool {
 #[inline]
 pub fn in_serving_softirq() -> bool {
     // SAFETY: It only reads this CPU's preemption count (on PREEMPT_RT, the task's too).
-    unsafe { bindings::ktimer_in_serving_softirq() }
+    unsafe { bindings::in_serving_softirq() }
 }
 
 /// Whether this code runs in a hard interrupt.
@@ -60,7 +59,7 @@ pub fn in_serving_softirq() -> bool {
 #[inline]
 pub fn in_hardirq() -> bool {
     // SAFETY: It only reads this CPU's preemption count.
-    unsafe { bindings::ktimer_in_hardirq() }
+    unsafe { bindings::in_hardirq() }
 }
 
 /// This CPU's preemption count: 0 where it may switch to another task.
@@ -69,7 +68,7 @@ pub fn in_hardirq() -> bool {
 #[inline]
 pub fn preempt_count() -> u32 {
     // SAFETY: It only reads this CPU's preemption count.
-    unsafe { bindings::ktimer_preempt_count() }
+    unsafe { bindings::preempt_count() }
 }
 
 /// What all of these say, at one place.
@@ -130,7 +129,7 @@ impl fmt::Display for Place {
 #[inline]
 pub fn irqs_disabled() -> bool {
     // SAFETY: It only reads this CPU's flags.
-    unsafe { bindings::ktimer_irqs_disabled() }
+    unsafe { bindings::irqs_disabled() }
 }
 
 /// The number of the task that this CPU is running, or was when an interrupt came, as a namespace
@@ -142,7 +141,7 @@ pub fn irqs_disabled() -> bool {
 #[inline]
 pub fn current_pid_in(namespace: &PidNamespace) -> Option<i32> {
     // SAFETY: The reference is to a namespace that is alive.
-    let pid = unsafe { bindings::ktimer_current_pid_in(namespace.as_ptr()) };
+    let pid = unsafe { bindings::current_pid_in(namespace.as_ptr()) };
     (pid >= 0).then_some(pid)
 }
 
@@ -161,7 +160,7 @@ impl Comm {
     pub fn current() -> Self {
         let mut buf = [0; Self::LEN];
         // SAFETY: `buf` has room for the `TASK_COMM_LEN` bytes that are written.
-        unsafe { bindings::ktimer_current_comm(buf.as_mut_ptr().cast()) };
+        unsafe { bindings::current_comm(buf.as_mut_ptr().cast()) };
         Self(buf)
     }
 
@@ -176,32 +175,5 @@ impl Comm {
 impl fmt::Display for Comm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(BStr::from_bytes(self.as_bytes()), f)
-    }
-}
-
-pub use crate::compat::LocalInterruptDisabled;
-
-/// Proof that bottom halves are disabled on this CPU, so no softirq can interrupt.
-///
-/// Whoever runs in softirq context has one: a timer's callback gets it from its
-/// [`TimerContext`](crate::timer::TimerContext). With it,
-/// [`SpinLockBh::lock_with`](crate::sync::SpinLockBhExt::lock_with) takes the lock at the price of
-/// a plain `spin_lock()`.
-///
-/// # Invariants
-///
-/// Bottom halves are disabled on the CPU that runs the holder, for as long as the value exists.
-pub struct BhDisabled(NotThreadSafe);
-
-impl BhDisabled {
-    /// Claims that bottom halves are disabled.
-    ///
-    /// # Safety
-    ///
-    /// Bottom halves must be disabled for all of `'a`.
-    #[inline]
-    pub(crate) unsafe fn assume_disabled<'a>() -> &'a Self {
-        // INVARIANT: By the requirement of this function.
-        &Self(NotThreadSafe)
     }
 }

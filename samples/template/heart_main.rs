@@ -36,7 +36,12 @@ struct Heart {
 
 impl kernel::Module for Heart {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let beat = KBox::pin_init(Timer::new(Beat { count: Atomic::new(0) }), GFP_KERNEL)?;
+        let beat = KBox::pin_init(
+            Timer::new(Beat {
+                count: Atomic::new(0),
+            }),
+            GFP_KERNEL,
+        )?;
         beat.arm(Jiffies::now() + JiffiesDelta::SECOND);
         Ok(Self { beat })
     }

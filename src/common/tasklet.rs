@@ -2,7 +2,7 @@
 
 //! Tasklets: run a function once, in softirq context, as soon as can be.
 //!
-//! A [`Tasklet<T>`] is to a `struct tasklet_struct` what a [`Timer<T>`](crate::timer::Timer) is to
+//! A [`Tasklet<T>`] is to a `struct tasklet_struct` what a [`Timer<T>`](ktimer::time::timer::Timer) is to
 //! a `struct timer_list`: it owns the state that its callback works on, and dropping it waits for
 //! the callback. New code in the kernel is to use work on a bottom-half workqueue
 //! ([`workqueue::system_bh`](kernel::workqueue::system_bh)) instead; tasklets are here to be looked
@@ -10,10 +10,7 @@
 //!
 //! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
 
-use crate::{
-    bindings,
-    context::BhDisabled, //
-};
+use crate::bindings;
 use core::ops::Deref;
 use kernel::{
     prelude::*,
@@ -22,6 +19,7 @@ use kernel::{
         Opaque, //
     }, //
 };
+use ktimer::interrupt::BhDisabled;
 
 /// When a tasklet gets its turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,8 +102,8 @@ impl<T: TaskletCallback> Tasklet<T> {
     /// context.
     pub fn schedule(&self, priority: Priority) {
         let schedule = match priority {
-            Priority::Normal => bindings::ktimer_tasklet_schedule,
-            Priority::High => bindings::ktimer_tasklet_hi_schedule,
+            Priority::Normal => bindings::tasklet_schedule,
+            Priority::High => bindings::tasklet_hi_schedule,
         };
         // SAFETY: By the type invariant the tasklet is initialised.
         unsafe { schedule(self.tasklet.get()) }

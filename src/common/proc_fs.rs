@@ -30,7 +30,7 @@ pub use text::{
 
 use crate::{
     bindings,
-    sync::PollTable, //
+    wait::PollTable, //
 };
 use core::{
     cell::UnsafeCell,
@@ -96,7 +96,7 @@ pub trait ProcFile: Send + Sync + Sized + 'static {
     }
 
     /// Whether [`wait`](Self::wait) would return at once; if not, `table` is to be woken when that
-    /// has changed (see [`Waiters::register`](crate::sync::Waiters::register)).
+    /// has changed (see [`Waiters::register`](crate::wait::Waiters::register)).
     fn poll(&self, index: u64, table: &PollTable<'_>) -> Result<bool> {
         let _ = (index, table);
         Ok(true)
@@ -236,7 +236,7 @@ impl<T: ProcFile> Operations<T> {
     /// away during `'a`.
     unsafe fn shared<'a>(inode: *const kernel::bindings::inode) -> &'a Shared<T> {
         // SAFETY: The entry's data is a pointer to its `Shared<T>`, which lives while it does.
-        unsafe { &*bindings::ktimer_pde_data(inode).cast::<Shared<T>>() }
+        unsafe { &*bindings::pde_data(inode).cast::<Shared<T>>() }
     }
 
     /// # Safety
@@ -339,7 +339,7 @@ impl<T: ProcFile> Operations<T> {
             // opened.
             let read = unsafe { kernel::bindings::seq_read_iter(iocb, iter) };
             // SAFETY: `iter` is valid during this call.
-            if read != 0 || unsafe { bindings::ktimer_iov_iter_count(iter) } == 0 {
+            if read != 0 || unsafe { bindings::iov_iter_count(iter) } == 0 {
                 return read;
             }
             if seeks {

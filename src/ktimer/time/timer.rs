@@ -101,7 +101,7 @@
 //! | `timer_delete_sync_try()` | [`Timer::try_cancel_sync`] |
 //! | `timer_shutdown()` | [`Timer::shutdown`]; from the callback [`TimerContext::shutdown`] |
 //! | `timer_shutdown_sync()` | dropping it; [`Timer::shutdown_sync`] |
-//! | `round_jiffies()` and its kin | [`jiffies`](crate::jiffies) |
+//! | `round_jiffies()` and its kin | [`jiffies`](crate::time::jiffies) |
 //!
 //! Names that older code and books use, for what has other names today:
 //!
@@ -124,12 +124,12 @@ pub use global::{
 };
 
 use crate::{
-    bindings::ktimer_cpu_online,
-    context::{
+    bindings::cpu_online,
+    interrupt::{
         BhDisabled,
         LocalInterruptDisabled, //
     },
-    jiffies::{
+    time::jiffies::{
         Jiffies,
         JiffiesDelta, //
     },
@@ -410,7 +410,7 @@ unsafe impl<T: Sync, C> Sync for Timer<T, C> {}
 #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
 fn is_on_stack(timer: *const bindings::timer_list) -> bool {
     // SAFETY: It only compares the address with the bounds of the current task's stack.
-    unsafe { crate::bindings::ktimer_object_is_on_stack(timer.cast()) }
+    unsafe { crate::bindings::object_is_on_stack(timer.cast()) }
 }
 
 /// The name of every timer's lock class; what tells the classes apart is their key.
@@ -548,7 +548,7 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     /// The C function is `add_timer_on()`.
     pub fn add_on(self: Pin<&mut Self>, cpu: CpuId, expires: Jiffies) -> Result<Armed<'_>> {
         // SAFETY: It only looks at whether the CPU, whose number is in range, is online.
-        if !unsafe { ktimer_cpu_online(cpu.as_u32()) } {
+        if !unsafe { cpu_online(cpu.as_u32()) } {
             return Err(ENXIO);
         }
         // SAFETY: The CPU is, or just was, online, so it has a timer wheel. The timer is as

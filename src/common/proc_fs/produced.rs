@@ -3,7 +3,6 @@
 //! Files each of whose records takes its time to make.
 
 use super::ProcFile;
-use crate::jiffies::JiffiesDelta;
 use kernel::{
     new_condvar,
     new_mutex,
@@ -18,6 +17,7 @@ use kernel::{
         Mutex, //
     }, //
 };
+use ktimer::time::jiffies::JiffiesDelta;
 
 /// Makes the records of a file, one after the other.
 pub trait Produce: Clone + Send + Sync + 'static {

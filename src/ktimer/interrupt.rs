@@ -1,7 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What supported kernels have only in part. Each item here is the kernel crate's own where it has
-//! one; `ktimer.mk` finds out.
+//! Proofs that something can't interrupt this CPU.
+
+use kernel::types::NotThreadSafe;
+
+/// Proof that bottom halves are disabled on this CPU, so no softirq can interrupt.
+///
+/// Whoever runs in softirq context has one: a timer's callback gets it from its
+/// [`TimerContext`](crate::time::timer::TimerContext). With it,
+/// [`SpinLockBh::lock_with`](crate::sync::SpinLockBhExt::lock_with) takes the lock at the price of
+/// a plain `spin_lock()`.
+///
+/// # Invariants
+///
+/// Bottom halves are disabled on the CPU that runs the holder, for as long as the value exists.
+pub struct BhDisabled(NotThreadSafe);
+
+impl BhDisabled {
+    /// Claims that bottom halves are disabled.
+    ///
+    /// # Safety
+    ///
+    /// Bottom halves must be disabled for all of `'a`.
+    #[inline]
+    pub unsafe fn assume_disabled<'a>() -> &'a Self {
+        // INVARIANT: By the requirement of this function.
+        &Self(NotThreadSafe)
+    }
+}
 
 #[cfg(ktimer_kernel_interrupt)]
 pub use kernel::interrupt::LocalInterruptDisabled;

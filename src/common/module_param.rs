@@ -129,7 +129,7 @@ unsafe impl Sync for KernelParam {}
 /// # Examples
 ///
 /// ```
-/// # use ktimer::prelude::*;
+/// # use common::module_param;
 /// module_param! {
 ///     /// How long to wait.
 ///     static DELAY: delay_ms = 5000, 1..=86_400_000, "milliseconds to wait (default 5000)";

@@ -18,23 +18,16 @@
 //! A series keeps its last [`KEPT`] samples. If a reader is slower than that, some are lost, and
 //! the line after the gap ends in `[3 lost]`. What is kept can be read again.
 
-use crate::{
+use common::{
     context::{
         self,
-        BhDisabled,
         Comm, //
     },
-    jiffies::{
-        Jiffies,
-        JiffiesDelta, //
-    },
     proc_fs::ProcFile,
-    sync::{
+    wait::{
         PollTable,
-        SpinLockBh,
-        SpinLockBhExt as _,
         Waiters, //
-    },
+    }, //
 };
 use kernel::{
     cpu::CpuId,
@@ -44,9 +37,13 @@ use kernel::{
     seq_print,
     sync::aref::ARef, //
 };
+use ktimer::{
+    interrupt::BhDisabled,
+    prelude::*, //
+};
 
 /// How many samples are kept for a reader that does not fetch them.
-pub const KEPT: u64 = 256;
+pub(crate) const KEPT: u64 = 256;
 
 /// Where the code runs.
 #[derive(Clone, Copy)]
@@ -169,7 +166,7 @@ impl Samples {
 }
 
 /// A line of the file: the header, or a sample.
-pub struct Line(Option<SampleLine>);
+pub(crate) struct Line(Option<SampleLine>);
 
 struct SampleLine {
     sample: Sample,
@@ -212,7 +209,7 @@ impl Line {
 
 /// The samples of an open file, and those who wait for them.
 #[pin_data]
-pub struct Series {
+pub(crate) struct Series {
     #[pin]
     samples: SpinLockBh<Samples>,
     #[pin]
@@ -227,7 +224,7 @@ impl Series {
     ///
     /// May sleep. Its memory, of which there is no more for a larger `count` than [`KEPT`], is
     /// charged to the task. Fails with `ENOMEM`.
-    pub fn new(count: usize) -> Result<impl PinInit<Self>> {
+    pub(crate) fn new(count: usize) -> Result<impl PinInit<Self>> {
         let limit = (count > 0).then_some((count as u64).saturating_add(1));
         let capacity = limit.map_or(KEPT, |limit| limit.min(KEPT));
         let samples = Samples {
@@ -239,7 +236,7 @@ impl Series {
         };
         let namespace = ARef::from(kernel::current!().active_pid_ns().ok_or(ESRCH)?);
         Ok(pin_init!(Self {
-            samples <- crate::new_spinlock_bh!(samples),
+            samples <- new_spinlock_bh!(samples),
             changed <- Waiters::new(),
             namespace,
         }))
@@ -248,7 +245,7 @@ impl Series {
     /// Takes a sample, and wakes the reader. Returns when it was taken, if there are more to take.
     ///
     /// To be called in softirq context, which `bh` proves.
-    pub fn add(&self, bh: &BhDisabled) -> Option<Jiffies> {
+    pub(crate) fn add(&self, bh: &BhDisabled) -> Option<Jiffies> {
         let sample = Sample::take(&self.namespace);
         let more = self.samples.lock_with(bh).add(sample);
         self.changed.notify_all();
@@ -257,7 +254,7 @@ impl Series {
 }
 
 /// What takes the samples of an open file.
-pub trait Source: Send + Sync + Sized + 'static {
+pub(crate) trait Source: Send + Sync + Sized + 'static {
     /// What all open files of the same entry share.
     type Data: Send + Sync + 'static;
 
@@ -276,7 +273,7 @@ pub trait Source: Send + Sync + Sized + 'static {
 
 /// An open file under `/proc` that shows a series.
 #[pin_data]
-pub struct SeriesFile<S> {
+pub(crate) struct SeriesFile<S> {
     #[pin]
     source: S,
 }

@@ -3,12 +3,12 @@
 //! Files that show one text, as it is when they are read.
 
 use super::ProcFile;
-use crate::timer::Timer;
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
     sync::Arc, //
 };
+use ktimer::time::timer::Timer;
 
 /// What a file shows.
 pub trait Show: Send + Sync + 'static {
@@ -35,7 +35,7 @@ impl<T: Show, C: 'static> Show for Timer<T, C> {
 ///
 /// ```
 /// # use kernel::{prelude::*, seq_file::SeqFile, seq_print};
-/// use ktimer::proc_fs::{ProcEntry, Show, Text};
+/// use common::proc_fs::{ProcEntry, Show, Text};
 ///
 /// #[derive(Clone)]
 /// struct Answer(u32);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the modules of this repository share, on top of the library.
+//!
+//! - [`proc_fs`]: files under `/proc`, read by way of `seq_file`.
+//! - [`mod@module_param`]: module parameters that know their range.
+//! - [`wait`]: waiting for a change, in a call that sleeps or by `poll()`.
+//! - [`tasklet`]: tasklets, to compare with timers.
+//! - [`context`]: where the code that asks is running.
+//! - [`time`]: other clocks than jiffies, and letting time pass.
+
+pub mod context;
+pub mod module_param;
+pub mod proc_fs;
+pub mod tasklet;
+pub mod time;
+pub mod wait;
+
+#[allow(
+    clippy::all,
+    improper_ctypes,
+    missing_docs,
+    non_upper_case_globals,
+    unreachable_pub
+)]
+mod bindings {
+    //! The bindings of the kernel crate, and what they lack, by `bindgen` from
+    //! `bindings/bindings_helper.h`.
+
+    pub(crate) use kernel::bindings::*;
+
+    use kernel::ffi;
+    use pin_init::MaybeZeroable;
+    include!(env!("KTIMER_BINDINGS"));
+}

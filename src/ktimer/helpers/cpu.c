@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/cpumask.h>
+
+bool ktimer_helper_cpu_online(unsigned int cpu)
+{
+	return cpu_online(cpu);
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/sched/task_stack.h>
+
+#ifdef CONFIG_DEBUG_OBJECTS_TIMERS
+bool ktimer_helper_object_is_on_stack(const void *object)
+{
+	return object_is_on_stack(object);
+}
+#endif
