@@ -10,26 +10,38 @@ import argparse
 import os
 import shutil
 
-from cache import PROJECT, key, lock, run_main, step
+from cache import ARCH, CACHE, PROJECT, Failure, NoSpace, key, lock, run_main, step, use
 import debug_kernel
 import kernels
 import rust_kdir
 
-# Where the modules are built, out of the sources' way.
+# Where the modules are built, out of the sources' way; in the cache, if those can't be written.
 OUT = PROJECT / "build"
+if not os.access(OUT if OUT.exists() else PROJECT, os.W_OK):
+    OUT = CACHE / f"build-{key(PROJECT)}"
 
 
 def modules(kdir, *arguments, source=PROJECT, log="modules", name=None):
     """Builds modules with Kbuild against a kernel build folder; returns where they are."""
     out = OUT / (name or kdir.name.split("_")[0].removeprefix("kdir-"))
     made_for = out / ".kdir"
+    if OUT.parent == CACHE and OUT.exists():
+        use(OUT)
     with lock(f"build-{key(out)}"):
         if out.exists() and (not made_for.exists() or made_for.read_text() != str(kdir)):
             shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)
+        # If this is ended while something is half written there, that looks as if it were new.
+        made_for.unlink(missing_ok=True)
+        try:
+            step(f"building the modules for {out.name}", log,
+                 ["make", "-C", kdir, f"M={source}", f"MO={out}", *arguments, "modules"])
+        except NoSpace:
+            raise
+        except Failure:
+            made_for.write_text(str(kdir))
+            raise
         made_for.write_text(str(kdir))
-        step(f"building the modules for {out.name}", log,
-             ["make", "-C", kdir, f"M={source}", f"MO={out}", *arguments, "modules"])
     return out
 
 
@@ -44,18 +56,19 @@ def debug(kernel, *arguments, **kwargs):
                    *arguments, **kwargs)
 
 
-def guest_programs(arch="amd64"):
+def guest_programs(arch=ARCH):
     """Builds the programs of the tests that run in the guest, which has no libraries."""
     programs = []
-    compiler = {"amd64": "gcc-14", "arm64": "aarch64-linux-gnu-gcc-14"}[arch]
+    compiler = {"amd64": "x86_64-linux-gnu-gcc-14", "arm64": "aarch64-linux-gnu-gcc-14"}[arch]
     for name in ("reader", "torture"):
         source, program = PROJECT / f"tests/{name}.c", OUT / "guest" / arch / name
-        new = program.with_suffix(f".{os.getpid()}")
+        new = program.with_suffix(".new")
         program.parent.mkdir(parents=True, exist_ok=True)
-        step(f"building {name}", name,
-             [compiler, "-static", "-O1", "-Wall", "-Wextra", "-Werror",
-              "-Wno-unused-parameter", "-pthread", source, "-o", new])
-        programs.append(new.rename(program))
+        with lock(f"build-{key(program)}"):
+            step(f"building {name}", name,
+                 [compiler, "-static", "-O1", "-Wall", "-Wextra", "-Werror",
+                  "-Wno-unused-parameter", "-pthread", source, "-o", new])
+            programs.append(new.rename(program))
     return programs
 
 

@@ -10,21 +10,65 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 # As scripts/in-root has it.
+if not os.environ.get("HOME"):
+    os.environ.pop("HOME", None)
 CACHE = Path(os.environ.get("JITIMER_CACHE") or Path(
-    os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "jitimer"))
+    os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "jitimer")).resolve()
 LOGS = CACHE / "log"
+
+# Debian's name of this machine's architecture.
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine())
+
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class Failure(Exception):
     """Something that the user has to mend; the text says what, and how."""
+
+
+class NoSpace(Failure):
+    """Something could not be written whole."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal has come that ends this process. All that it had started has ended."""
+
+    # Which one, once one has come.
+    by = None
+
+
+def interrupt(number, _frame):
+    """Ends what the main thread is at."""
+    Interrupted.by = number
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted
+
+
+def end_all(reader):
+    """Waits for a signal; then ends all that this process has started, and its threads go on to start.
+
+    It can only where this is what scripts/in-root runs, in a namespace of processes which has no
+    others. Elsewhere there are no threads, and `step` ends its command.
+    """
+    Interrupted.by = os.read(reader, 1)[0]
+    # Another thread may have got it, which the main thread, in a system call, would not notice.
+    signal.pthread_kill(threading.main_thread().ident, Interrupted.by)
+    while os.getppid() == 1 and os.environ.get("JITIMER_PIDS") == os.readlink("/proc/self/ns/pid"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        time.sleep(0.1)
 
 
 def enter_root(*options, folder="."):
@@ -40,14 +84,26 @@ def run_main(function, *, root=True):
     name = Path(sys.argv[0]).name
     if root:
         enter_root()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    threading.Thread(target=end_all, args=[reader], daemon=True).start()
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
+    status = 1
     try:
-        sys.exit(function())
+        status = function()
     except Failure as failure:
         print(f"{name}: {failure}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print(f"\n{name}: interrupted; run it again to go on", file=sys.stderr)
-        sys.exit(130)
+    except Interrupted:
+        pass
+    if Interrupted.by:
+        # Nobody may be there to read it.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            print(f"\n{name}: interrupted; run it again to go on", file=sys.stderr, flush=True)
+        os._exit(128 + Interrupted.by)
+    sys.exit(status)
 
 
 def say(text):
@@ -97,7 +153,8 @@ def need_space(gigabytes, what):
 def made_whole(path, *, resume=False):
     """Gives a folder to make something in, which becomes `path` when that went well.
 
-    When it did not, the folder goes; with `resume` it stays, for the next run to go on there.
+    When it did not, the folder goes. With `resume` it stays if that was interrupted, for the next
+    run to go on there; after a failure, what is there may be no good.
     """
     new = path.with_name(path.name + ".new")
     if not resume:
@@ -105,9 +162,9 @@ def made_whole(path, *, resume=False):
     new.mkdir(parents=True, exist_ok=True)
     try:
         yield new
-    except BaseException:
-        if not resume:
-            shutil.rmtree(new)
+    except BaseException as reason:
+        if not (resume and isinstance(reason, Interrupted)):
+            shutil.rmtree(new, ignore_errors=True)
         raise
     os.utime(new)
     new.rename(path)
@@ -121,10 +178,10 @@ def use(folder):
     os.utime(folder)
     kind = folder.name.split("-")[0]
     for other in CACHE.glob(f"{kind}-*"):
-        # What is being made may have the time of what was unpacked there.
-        if other.suffix == ".new" or not other.is_dir():
-            continue
-        if time.time() - other.stat().st_mtime > 14 * 24 * 3600:
+        # What is half made has its lock's time; its own may be that of what was unpacked there.
+        lock_of = CACHE / "lock" / other.stem
+        used = lock_of if other.suffix == ".new" and lock_of.exists() else other
+        if other.is_dir() and time.time() - used.stat().st_mtime > 14 * 24 * 3600:
             shutil.rmtree(other)
 
 
@@ -134,6 +191,8 @@ def step(what, log_name, command, *, hints=(), **kwargs):
     Fails with the end of the log, and with the first of the `hints` (a text to look for in the log,
     and what it means) that fits.
     """
+    if Interrupted.by:
+        raise Interrupted
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{log_name}.log"
     say(f"{what}; log: {log}")
@@ -158,6 +217,8 @@ def step(what, log_name, command, *, hints=(), **kwargs):
             except BaseException:
                 process.terminate()
                 raise
+    if Interrupted.by:
+        raise Interrupted
     if sys.stderr.isatty():
         print(" " * 79, end="\r", file=sys.stderr, flush=True)
     if process.returncode == 0:
@@ -166,7 +227,9 @@ def step(what, log_name, command, *, hints=(), **kwargs):
         file.seek(begin)
         text = file.read()
     print("".join(f"    {line}\n" for line in text.splitlines()[-40:]), end="", file=sys.stderr)
-    for sign, meaning in (*hints, ("No space left on device", f"there is no space left in {CACHE}")):
+    if "No space left on device" in text or shutil.disk_usage(CACHE).free < 1e6:
+        raise NoSpace(f"there is no space left in {CACHE}")
+    for sign, meaning in hints:
         if sign in text:
             raise Failure(meaning)
     raise Failure(f"failed: {what}; the whole log: {log}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Builds the test kernel: the newest stock kernel's source, with every checker that can see a
-fault of a timer (tests/kernel.config).
+fault of a timer (tests/kernel.config), for amd64.
 
 Prints the folder that it is built in: the KDIR for modules.
 """
@@ -17,7 +17,7 @@ import kernels
 
 FRAGMENT = PROJECT / "tests/kernel.config"
 # Debian's source has its warnings looked at elsewhere; without them it builds a tenth faster.
-MAKE = ("make", "LLVM=-19", "KCFLAGS=-w", f"-j{os.cpu_count() + 1}")
+MAKE = ("make", "LLVM=-19", "ARCH=x86_64", "KCFLAGS=-w", f"-j{os.cpu_count() + 1}")
 IMAGE = "arch/x86/boot/bzImage"
 
 
@@ -34,7 +34,7 @@ def check_options(config):
 def make(kernel):
     """Builds the test kernel from a stock kernel's source, if it isn't there; returns its folder."""
     source = kernels.fetch_source(kernel)
-    made_from = key(toolchain(), FRAGMENT.read_bytes(), *MAKE[:-1])
+    made_from = key(toolchain(), CACHE, FRAGMENT.read_bytes(), *MAKE[:-1])
     folder = CACHE / f"test-{kernel.package_version}-{made_from}"
     with lock(folder.name):
         if folder.exists():
@@ -48,8 +48,7 @@ def make(kernel):
             check_options(new / ".config")
             step("building the test kernel (about ten minutes)", folder.name,
                  [*build, "bzImage", "modules_prepare"])
-            if not (new / "Module.symvers").exists():
-                shutil.copy(new / "vmlinux.symvers", new / "Module.symvers")
+            shutil.copy(new / "vmlinux.symvers", new / "Module.symvers")
             kernels.will_be_renamed(new, folder)
     return folder
 

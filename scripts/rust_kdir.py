@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from cache import (CACHE, PROJECT, Failure, enter_root, key, lock, made_whole, need_space, run_main, say,
+from cache import (ARCH, CACHE, PROJECT, Failure, enter_root, key, lock, made_whole, need_space, run_main, say,
                    step, toolchain, use)
 import kernels
 
@@ -173,8 +173,8 @@ def verify(kernel, folder):
 
 
 def location(kernel):
-    """Where the folder for KDIR is, or will be."""
-    return CACHE / f"kdir-{kernel.release}_{kernel.package_version}-{key(toolchain())}"
+    """Where the folder for KDIR is, or will be; what is in there names it by its path."""
+    return CACHE / f"kdir-{kernel.release}_{kernel.package_version}-{key(toolchain(), CACHE)}"
 
 
 def make(kernel):
@@ -196,10 +196,8 @@ def make(kernel):
             # Debian's patch to Kbuild has it take the architecture and the compiler from there, so
             # that whoever builds modules need not tell.
             shutil.copy(kernel.headers / ".kernelvariables", new)
-            if not (new / ".config").exists():
-                shutil.copy(config, new)
-                step(f"configuring {kernel.release}", name, [*build, "olddefconfig"],
-                     env=environment())
+            shutil.copy(config, new)
+            step(f"configuring {kernel.release}", name, [*build, "olddefconfig"], env=environment())
             check_options(kernel, config.read_text(), (new / ".config").read_text())
             step(f"making the Rust metadata for {kernel.release} (about a minute)", name,
                  [*build, "prepare", "modules_prepare"], env=environment())
@@ -222,7 +220,8 @@ def made(kernel):
 
 def show_list():
     """Prints the kernels that apt offers, the newest first, and what was made for them."""
-    found = [kernel for arch in ("amd64", "arm64") for kernel in kernels.available(arch)]
+    found = [kernel for arch in sorted(("amd64", "arm64"), key=ARCH.__ne__)
+             for kernel in kernels.available(arch)]
     if not found:
         # This system's apt has none; the tool root's has.
         enter_root(folder=PROJECT)
