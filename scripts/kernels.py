@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from cache import CACHE, Failure, lock, made_whole, need_space, say, step, use
+from cache import ARCH, CACHE, Failure, lock, made_whole, need_space, say, step, use
 
 # The series that the library supports, the best first. Which versions of them there are is for
 # apt to say.
@@ -137,7 +137,7 @@ def refresh():
         say(f"{failure}; going on with what was known before")
 
 
-def available(arch="amd64"):
+def available(arch=ARCH):
     """All kernels that apt offers for an architecture, the newest first."""
     if not shutil.which("apt-cache"):
         return []
@@ -156,7 +156,7 @@ def available(arch="amd64"):
                   key=lambda kernel: (kernel.order, kernel.release), reverse=True)
 
 
-def find(release=None, flavour="cloud-amd64"):
+def find(release=None, flavour=f"cloud-{ARCH}"):
     """The kernel of a release, or the newest of the supported series with a flavour."""
     if release is not None:
         check_release(release)
@@ -168,8 +168,9 @@ def find(release=None, flavour="cloud-amd64"):
             return kernel
     if release is None:
         raise Failure(f"apt has no {flavour} kernel of the series {', '.join(SERIES)}")
-    raise Failure(f"apt has no headers for a kernel '{release}'; it has: "
-                  + " ".join(kernel.release for kernel in kernels))
+    flavour = RELEASE.fullmatch(release)["flavour"]
+    like = [kernel.release for kernel in kernels if kernel.part("flavour") == flavour]
+    raise Failure(f"apt has no headers for a kernel '{release}'; it has: {' '.join(like[:6])}")
 
 
 def download(folder, *packages):
@@ -200,7 +201,7 @@ def fetch(kernel):
 
 def busybox(arch):
     """Busybox for a guest of an architecture, statically linked."""
-    if arch == "amd64":
+    if arch == ARCH:
         return Path("/bin/busybox")
     folder = CACHE / f"busybox-{arch}"
     with lock(folder.name):

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from cache import PROJECT, run_main
+from cache import ARCH, PROJECT, run_main
 import debug_kernel
 import kernels
 import rust_kdir
@@ -51,7 +51,7 @@ def main():
     elif "--help" not in sys.argv:
         # Each leaves a CPU idle at times, so that both at once take less time than one by one.
         kernel = kernels.fetch(kernels.find())
-        rt = kernels.fetch(kernels.find(flavour="rt-amd64"))
+        rt = kernels.fetch(kernels.find(flavour=f"rt-{ARCH}"))
         with ThreadPoolExecutor(2) as pool:
             for made in [pool.submit(debug_kernel.make, kernel),
                          pool.submit(rust_kdir.make, kernel),

@@ -25,7 +25,7 @@ from pathlib import Path
 import pexpect
 from pexpect.popen_spawn import PopenSpawn
 
-from cache import CACHE, Failure, lock, run_main, say
+from cache import ARCH, CACHE, Failure, lock, run_main, say
 import kernels
 
 # What a kernel prints when it, or one of its checkers, has found a fault.
@@ -75,10 +75,11 @@ ARCHITECTURES = {
     # a machine that gets no time meanwhile fails it.
     "amd64": (["qemu-system-x86_64", "-cpu", "max,la57=off", "-smp", "{cpus},sockets={cpus}"],
               "ttyS0 8250.nr_uarts=4 no_timer_check"),
-    # Pointer authentication by the book is slow to emulate.
-    "arm64": (["qemu-system-aarch64", "-machine", "virt", "-cpu", "max,pauth-impdef=on",
+    "arm64": (["qemu-system-aarch64", "-machine", "virt,gic-version=max", "-cpu", "max{emulated}",
                "-smp", "{cpus}"], "ttyAMA0"),
 }
+# Pointer authentication by the book is slow to emulate.
+EMULATED = {"amd64": "", "arm64": ",pauth-impdef=on"}
 
 
 def initramfs(busybox, files):
@@ -113,7 +114,7 @@ class Reported(Failure):
 class Vm:
     """A virtual machine that runs commands until it is closed."""
 
-    def __init__(self, image, files=(), *, arch="amd64", cpus=None, memory=512, virtual=False,
+    def __init__(self, image, files=(), *, arch=ARCH, cpus=None, memory=512, virtual=False,
                  append="", accelerator=None, shell=False):
         self.folder = Path(tempfile.mkdtemp(prefix="vm-"))
         self.console_path = self.folder / "console"
@@ -123,7 +124,7 @@ class Vm:
         # between its ticks and those that count jiffies.
         cpus = cpus or (1 if virtual else 2)
         if accelerator is None:
-            emulated = virtual or arch != "amd64" or not kvm_boots(image)
+            emulated = virtual or arch != ARCH or not kvm_boots(image)
             accelerator = "tcg" if emulated else "kvm"
         (self.folder / "initramfs").write_bytes(
             initramfs(kernels.busybox(arch), {Path(file).name: file for file in files}))
@@ -138,7 +139,8 @@ class Vm:
         self.command = [
             # The machine ends when this process does, however it does.
             "setpriv", "--pdeathsig", "KILL",
-            *(word.format(cpus=cpus) for word in machine), "-nodefaults", "-no-user-config",
+            *(word.format(cpus=cpus, emulated=EMULATED[arch] if accelerator == "tcg" else "")
+              for word in machine), "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-accel", accelerator, "-m", str(memory),
             "-kernel", image, "-initrd", self.folder / "initramfs", *serial,
             # The crypto self-tests keep a stock kernel busy for seconds.
@@ -225,9 +227,12 @@ def kvm_boots(image):
             with Vm(image, accelerator="kvm", cpus=1) as vm:
                 try:
                     vm.boot(timeout=20)
-                    known.write_text("yes")
+                    answer = "yes"
                 except (TimeoutError, Failure):
-                    known.write_text("no")
+                    answer = "no"
+            new = known.with_name(f"{known.name}.new")
+            new.write_text(answer)
+            new.rename(known)
             say(f"it does: {known.read_text()}; 'rm {known}' has this tried again")
     return known.read_text() == "yes"
 
@@ -247,7 +252,7 @@ def main():
                         help="print the kernel's console to standard error at the end")
     parser.add_argument("--virtual", action="store_true",
                         help="exact virtual time: one instruction is a nanosecond")
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="amd64",
+    parser.add_argument("--arch", choices=ARCHITECTURES, default=ARCH,
                         help="the kernel's architecture (default: %(default)s)")
     parser.add_argument("--cpus", type=int, help="default: 2; with --virtual 1")
     parser.add_argument("--memory", type=int, default=512, metavar="MB", help="default: %(default)s")

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 # pylint: disable=wrong-import-position
 import build
+from cache import ARCH
 import debug_kernel
 import kernels
 from vm import Vm
@@ -47,7 +48,7 @@ def virtual_kernel(stock_kernel):
 @pytest.fixture(scope="session")
 def rt_kernel():
     """The same of the newest stock kernel with PREEMPT_RT."""
-    kernel = kernels.fetch(kernels.find(flavour="rt-amd64"))
+    kernel = kernels.fetch(kernels.find(flavour=f"rt-{ARCH}"))
     return kernel.image, build.stock(kernel, *MODULES)
 
 
@@ -64,18 +65,18 @@ class Machines:
     def __init__(self, request):
         self.request = request
         self.running = {}
-        given = request.config.getoption("kernel")
-        self.arch = given.arch if given else "amd64"
-        self.programs = build.guest_programs(self.arch)
 
     def make(self, name, **options):
         """A machine that is not running yet."""
         image, modules = self.request.getfixturevalue(f"{name}_kernel")
-        files = [*options.pop("files", sorted(modules.glob("*.ko"))), *self.programs]
+        kernel = self.request.config.getoption("kernel")
+        # The test kernel is for amd64 everywhere.
+        arch = kernel.arch if kernel else "amd64" if name == "test" else ARCH
+        files = [*options.pop("files", sorted(modules.glob("*.ko"))), *build.guest_programs(arch)]
         given = {"test": {"memory": 1024}, "virtual": {"virtual": True}}.get(name, {})
         if self.request.config.getoption("torture"):
             given["cpus"] = 4
-        return Vm(image, files, arch=self.arch, **given, **options)
+        return Vm(image, files, arch=arch, **given, **options)
 
     def get(self, name):
         """The running machine with that kernel. Another one that runs ends: an idle one costs."""
