@@ -7,8 +7,10 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # A run of torture that is not to repeat another.
 SEED ?= $(shell date +%s)
 
-# Everything but the plain build of modules happens in the tool root, which has what it needs.
-in-root := scripts/in-root
+# Everything but the plain build of modules happens in the tool root, which has what it needs. It ends
+# with make, however that does.
+ends-with-make := setpriv --pdeathsig KILL
+in-root := $(ends-with-make) scripts/in-root
 
 .PHONY: modules install modules_install uninstall samples clean run shell test torture bench jitter matrix dkms rust-analyzer check doc fmt clippy shellcheck help
 
@@ -25,7 +27,7 @@ uninstall: ## remove what was installed for that kernel
 
 clean: ## remove what was built in this folder; the cache stays ('scripts/in-root --clean')
 	rm -rf build rust-project.json
-	find . -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+	find . \( -name .git -o -type d -exec test -e {}/CACHEDIR.TAG \; \) -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \
 		-o -name modules.order -o -name Module.symvers -o -name bindings_generated.rs \
 		-o -name ktimer_doctests.rs \) \
@@ -59,9 +61,7 @@ jitter: ## record /proc/jitimer in the VM, idle and busy, and make a picture of 
 	@$(in-root) scripts/record.py $(if $(VIRTUAL),--virtual) $(if $(README),--readme)
 
 matrix: ## all scenarios on every stock kernel; K=7.3 F=rt A=arm64: on those; README=1: their table
-	@$(in-root) --suite=forky --arch=$(or $(A),amd64) true
-	@$(in-root) --arch=$(or $(A),amd64) true
-	@$(in-root) scripts/matrix.py $(if $(K),--series '$(K)') $(if $(F),--flavour '$(F)') \
+	@$(if $(shell command -v python3),$(ends-with-make),$(in-root)) scripts/matrix.py $(if $(K),--series '$(K)') $(if $(F),--flavour '$(F)') \
 		$(if $(A),--arch '$(A)') $(if $(README),--readme)
 
 dkms: ## jitimer by DKMS in a fresh Debian 13: a kernel, its upgrade, removal

@@ -13,12 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import json
 import os
 import re
-import signal
 import subprocess
-import threading
 
 import build
-from cache import PROJECT, Failure, key, run_main, say
+from cache import ARCH, PROJECT, Failure, Interrupted, enter_root, key, run_main, say
 import kernels
 from readme import markdown, update
 
@@ -31,9 +29,6 @@ NEWEST = 5
 
 # Where each kernel's log and result are.
 OUT = build.OUT / "matrix"
-
-# Ctrl-C: what is running gets it too, and nothing else is to begin.
-INTERRUPTED = threading.Event()
 
 
 def offered(suite, arch):
@@ -57,11 +52,11 @@ def chosen(options):
             these += [kernel for kernel in found if kernel.order in newest]
     flavour = {"cloud": "cloud-", "rt": "rt-", options.arch: ""}.get(options.flavour)
     wanted = [kernel for kernel in these
-              if kernel.release.startswith(options.series or "")
+              if kernel.release.startswith(options.series)
               and flavour in (None, kernel.part("flavour").removesuffix(options.arch))]
     if not wanted:
         raise Failure("apt offers no such kernel; there are: "
-                      + " ".join(kernel.release for kernel in these))
+                      + " ".join(sorted({kernel.release.split("-")[0] for kernel in these})))
     return wanted
 
 
@@ -115,14 +110,14 @@ def show(kernel, result):
 
 def run(kernel):
     """Tries a kernel, unless it passed before; returns whether it passes."""
-    if INTERRUPTED.is_set():
+    if Interrupted.by:
         return False
     result = result_of(kernel)
     if result and not result["failed"]:
         show(kernel, result)
         return True
     result = {"sources": sources()} | attempt(kernel)
-    if INTERRUPTED.is_set():
+    if Interrupted.by:
         return False
     (OUT / f"{kernel}.json").write_text(json.dumps(result, indent=1) + "\n")
     show(kernel, result)
@@ -151,19 +146,25 @@ def main():
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--series", help="only kernels whose release starts so, such as 7.3")
+    parser.add_argument("--series", default="", help="only kernels whose release starts so, such as 7.3")
     parser.add_argument("--flavour", help="only this one: amd64 (or arm64), cloud or rt")
-    parser.add_argument("--arch", choices=("amd64", "arm64"), default="amd64",
+    parser.add_argument("--arch", choices=("amd64", "arm64"), default=ARCH,
                         help="(default: %(default)s)")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     if options.flavour not in (None, "cloud", "rt", options.arch):
         parser.error(f"--flavour: '{options.flavour}' is none of {options.arch}, cloud, rt")
-    def interrupt(*_):
-        INTERRUPTED.set()
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
+    if not any(series.startswith(options.series) or options.series.startswith(f"{series}.")
+               for series in kernels.SERIES):
+        raise Failure(f"'{options.series}' is none of the series that are supported: "
+                      f"{', '.join(kernels.SERIES)}")
+    if "JITIMER_ROOT" not in os.environ:
+        # One root can't make another.
+        for suite in reversed(SUITES):
+            if subprocess.run([IN_ROOT, f"--suite={suite}", f"--arch={options.arch}", "true"],
+                              check=False).returncode:
+                raise Failure(f"there is no tool root for {suite}")
+        enter_root(f"--arch={options.arch}")
     OUT.mkdir(parents=True, exist_ok=True)
     wanted = chosen(options)
     say(f"{len(wanted)} kernels: {' '.join(kernel.release for kernel in wanted)}")
@@ -179,4 +180,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, root=False)
