@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The set-up: nothing breaks it, and nothing is left of it where it ended early.
+
+Most of this makes roots by a stand-in for mmdebstrap, which is as quick as can be; `make torture`
+has the real one.
+"""
+
+import os
+import pwd
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import build
+from cache import CACHE, PROJECT
+import kernels
+import rust_kdir
+
+SIGNALS = ("HUP", "INT", "TERM", "KILL")
+
+# It mounts what mmdebstrap mounts, starts processes that a signal to the group does not reach, and
+# stops where it is told to; the root that it makes has what in-root itself runs in there.
+MMDEBSTRAP = r"""#!/bin/bash
+set -euo pipefail
+for target; do [[ $target != */root-*.new ]] || break; done
+stage() {
+    echo "I: $1"
+    [ "$1" != "${STOP-}" ] || { setsid sleep infinity & sleep infinity; }
+}
+trap '' INT
+stage downloading
+mkdir "$target"/{proc,sys,dev,tmp,etc,usr,usr/bin,var,var/lib,var/lib/apt,var/cache,var/cache/apt}
+touch "$target/etc/resolv.conf"
+mount --rbind /dev "$target/dev"
+mount -t tmpfs tmpfs "$target/proc"
+stage extracting
+[ ! "${FILL-}" ] || head -c "$FILL" /dev/zero >"$target/usr/zero"
+programs=$(printf '/usr/bin/%s ' sh env sleep cat touch ls mkfifo mount readlink \
+    setpriv umount unshare)
+cp $programs "$target/usr/bin"
+ldd $programs | grep -o "/[^ :]* (" | tr -d "( " | sort -u |
+    xargs cp --parents --dereference -t "$target"
+ln -s usr/bin "$target/bin"
+stage installing
+umount --lazy "$target/dev" "$target/proc"
+stage cleaning
+"""
+STAGES = ("downloading", "extracting", "installing", "cleaning")
+
+
+class Setup:
+    """A cache of its own, and runs of scripts on it as if outside of the tool root."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.cache = folder / "cache"
+        self.environment = {name: value for name, value in os.environ.items()
+                            if not name.startswith("JITIMER_")}
+        self.environment["JITIMER_CACHE"] = str(self.cache)
+        self.in_root = [PROJECT / "scripts/in-root", "--bare"]
+
+    def stand_in(self):
+        """Has roots be made by the stand-in."""
+        (self.folder / "bin").mkdir()
+        program = self.folder / "bin/mmdebstrap"
+        program.write_text(MMDEBSTRAP)
+        program.chmod(0o755)
+        self.environment["PATH"] = f"{program.parent}:{self.environment['PATH']}"
+
+    def run(self, *command, status=0, cwd=None, **environment):
+        """Runs a command, which is to end so; returns what it prints, and what it says."""
+        result = subprocess.run(command, env=self.environment | environment, capture_output=True,
+                                text=True, check=False, cwd=cwd or self.folder)
+        assert result.returncode == status, result.stderr
+        return result.stdout, result.stderr
+
+    def stop(self, command, stage, name, *, one=False, cwd=None, **environment):
+        """Sends a signal when that stage is shown; returns the status and what was said.
+
+        It goes to the process, or as from a terminal to its group. All that it had started has
+        ended then: each has a file open.
+        """
+        output, writer = os.pipe()
+        # pylint: disable-next=consider-using-with
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer,
+                                   stderr=subprocess.PIPE, pass_fds=[writer], start_new_session=True,
+                                   cwd=cwd or self.folder, env=self.environment | environment)
+        os.close(writer)
+        said, sent = "", False
+        for file in (process.stderr.fileno(), output):
+            while select.select([file], [], [], 30)[0]:
+                text = os.read(file, 4096).decode()
+                if not text:
+                    break
+                said += text if file != output else ""
+                if stage in said and not sent:
+                    (os.kill if one else os.killpg)(process.pid, signal.Signals[f"SIG{name}"])
+                    sent = True
+            else:
+                process.kill()
+                pytest.fail(f"something runs on after: {said}")
+        process.wait()
+        process.stderr.close()
+        os.close(output)
+        assert sent, said
+        self.check()
+        return process.returncode, said
+
+    def check(self):
+        """Fails if something is mounted in the cache."""
+        assert str(self.folder) not in Path("/proc/self/mountinfo").read_text()
+
+    def half_made(self):
+        """What is there that is not whole."""
+        return sorted(self.cache.glob("*.new"))
+
+    def refused(self, *command, **options):
+        """Fails unless a command is refused in one line before anything is made; returns that."""
+        _, said = self.run(*command, status=1, **options)
+        assert said.count("\n") == 1, said
+        return said
+
+
+@pytest.fixture
+def setup(tmp_path):
+    """A set-up that is quick."""
+    made = Setup(tmp_path)
+    made.stand_in()
+    yield made
+    made.check()
+
+
+def private(script, *command):
+    """A command with mounts of its own, after what a script mounts."""
+    return ["unshare", "--mount", "sh", "-euc", f'{script}; exec "$@"', "sh", *map(str, command)]
+
+
+def read_only(folder):
+    """The mounts that make a folder read-only."""
+    return f"mount --bind {folder} {folder}; mount -o remount,bind,ro {folder}"
+
+
+WITHOUT_ADMIN = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
+
+
+@pytest.mark.parametrize("one", [False, True], ids=["group", "one"])
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_signal_while_the_root_is_made(setup, stage, name, one):
+    command = [*setup.in_root, "true"]
+    status, said = setup.stop(command, stage, name, one=one, STOP=stage)
+    if name == "KILL":
+        assert status == -signal.SIGKILL
+        assert setup.half_made()
+    else:
+        assert status == 128 + signal.Signals[f"SIG{name}"]
+        assert said.endswith("in-root: interrupted; run it again\n")
+        assert not setup.half_made()
+    _, said = setup.run(*setup.in_root, "cat", "/dev/null")
+    assert "tool root made" in said
+    assert not setup.half_made()
+
+
+def test_signal_without_admin(setup):
+    command = [*WITHOUT_ADMIN, *setup.in_root, "ls"]
+    # It can mount nothing outside of the namespace that this is about.
+    assert setup.stop(command, "installing", "TERM", STOP="installing")[0] == 143
+    assert not setup.half_made()
+    assert setup.stop(command, "installing", "KILL", STOP="installing")[0] == -signal.SIGKILL
+    assert "tool root made" in setup.run(*command)[1]
+
+
+def test_signal_while_another_makes_the_root(setup):
+    with subprocess.Popen([*setup.in_root, "true"], env=setup.environment | {"STOP": "extracting"},
+                          stderr=subprocess.PIPE, text=True) as first:
+        assert any("extracting" in line for line in first.stderr)
+        status, said = setup.stop([*setup.in_root, "true"], "waiting for another run", "TERM", one=True)
+        assert (status, said.splitlines()[-1]) == (143, "in-root: interrupted; run it again")
+        # What the other is at stays.
+        assert setup.half_made()
+        first.terminate()
+
+
+def test_make_is_killed(setup):
+    assert setup.stop(["make", "run"], "extracting", "KILL", one=True, cwd=PROJECT,
+                      STOP="extracting")[0] == -signal.SIGKILL
+
+
+# Steps of two threads.
+STEPS = """
+import sys
+sys.path.insert(0, sys.argv[1] + "/scripts")
+import cache
+from concurrent.futures import ThreadPoolExecutor
+
+def make(name):
+    with cache.made_whole(cache.CACHE / name, resume=name == "kept") as new:
+        cache.step(f"making {name}", name, ["sh", "-c", sys.argv[2], "sh", new])
+
+def main():
+    with ThreadPoolExecutor(1) as pool:
+        pool.map(make, ["gone", "never"])
+        make("kept")
+
+cache.run_main(main, root=False)
+"""
+
+
+@pytest.mark.parametrize("one", [False, True], ids=["group", "one"])
+@pytest.mark.parametrize("name", SIGNALS)
+def test_signal_during_a_step(tmp_path, name, one):
+    setup = Setup(tmp_path)
+    setup.environment |= {name: os.environ[name] for name in ("JITIMER_ROOT",)}
+    setup.cache.mkdir()
+    (tmp_path / "steps.py").write_text(STEPS)
+    # The tool root's own cache has the root; that of the script is another.
+    command = [PROJECT / "scripts/in-root", "env", f"JITIMER_CACHE={setup.cache}", "python3",
+               "steps.py", PROJECT, "setsid sleep infinity & wait"]
+    setup.environment["JITIMER_CACHE"] = str(CACHE)
+    status, said = setup.stop(command, "making kept", name, one=one)
+    if name == "KILL":
+        assert status == -signal.SIGKILL
+        return
+    assert status == 128 + signal.Signals[f"SIG{name}"]
+    assert said.endswith("steps.py: interrupted; run it again to go on\n")
+    assert [path.name for path in setup.half_made()] == ["kept.new"]
+    assert "never" not in said and "Traceback" not in said
+
+
+# A signal that another thread than the main one gets, which is waiting meanwhile.
+OTHER = """
+import os, signal, sys, threading
+sys.path.insert(0, sys.argv[1] + "/scripts")
+import cache
+
+def other():
+    open("begun").read()
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+def main():
+    os.mkfifo("begun")
+    threading.Thread(target=other).start()
+    cache.step("waiting", "waiting", ["sh", "-c", ": >begun; sleep infinity"])
+
+cache.run_main(main, root=False)
+"""
+
+
+def test_signal_that_another_thread_gets(tmp_path):
+    (tmp_path / "other.py").write_text(OTHER)
+    result = subprocess.run([PROJECT / "scripts/in-root", "python3", "other.py", PROJECT],
+                            cwd=tmp_path, check=False, timeout=60)
+    assert result.returncode == 128 + signal.SIGTERM
+
+
+def test_full_disk_while_the_root_is_made(setup):
+    setup.cache.mkdir()
+    _, said = setup.run(*private(
+        f"mount -t tmpfs -o size=320m tmpfs {setup.cache}; ! FILL=400M {PROJECT}/scripts/in-root --bare true; "
+        f"[ -z \"$(ls {setup.cache} | grep root-)\" ]", *setup.in_root, "ls"))
+    assert f"in-root: there is no space left in {setup.cache}\n" in said
+    assert "tool root made" in said
+
+
+def test_hardly_any_space(setup):
+    setup.cache.mkdir()
+    mount = f"mount -t tmpfs -o size=%s tmpfs {setup.cache}"
+    said = setup.refused(*private(mount % "100m", *setup.in_root, "true"))
+    assert "the tool root needs 300 MB in" in said
+    full = f"{mount % '8k'}; ! head -c 8k /dev/zero >{setup.cache}/zero 2>/dev/null"
+    assert "can't write the cache" in setup.refused(*private(full, *setup.in_root, "true"))
+
+
+def test_full_disk_during_a_step(setup):
+    setup.cache.mkdir()
+    script = setup.folder / "steps.py"
+    script.write_text(STEPS)
+    _, said = setup.run(*private(
+        f"mount -t tmpfs -o size=20m tmpfs {setup.cache}; ! {sys.executable} {script} {PROJECT} "
+        f"'head -c 30M /dev/zero >$1/zero'; [ -z \"$(ls {setup.cache} | grep new)\" ]", "true"))
+    assert said.endswith(f"steps.py: there is no space left in {setup.cache}\n")
+
+
+def test_mounts_that_an_older_version_left(setup):
+    setup.run(*setup.in_root, "ls")
+    precious = setup.folder / "precious"
+    (precious / "below").mkdir(parents=True)
+    (precious / "file").touch()
+    (root,) = setup.cache.glob("root-*")
+    for clean in (True, False):
+        old = setup.cache / "root-0123.new"
+        (old / "dev/pts").mkdir(parents=True)
+        subprocess.run(["mount", "--bind", precious, old / "dev"], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", old / "dev/below"], check=True)
+        if clean:
+            setup.run(PROJECT / "scripts/in-root", "--clean")
+            assert not list(setup.cache.glob("*"))[1:]
+        else:
+            setup.run(*setup.in_root, "ls")
+            assert list(setup.cache.glob("root-*")) == [root]
+        assert (precious / "file").exists()
+        setup.check()
+
+
+def test_root_without_admin_and_without_user_namespaces(setup):
+    said = setup.refused("unshare", "--user", "--map-root-user", "--mount", "sh", "-euc",
+                         'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"', "sh",
+                         *WITHOUT_ADMIN, *setup.in_root, "true")
+    assert "run the container with --privileged" in said
+
+
+def test_spaces(setup):
+    folder = setup.folder / "with a space"
+    (folder / "scripts").mkdir(parents=True)
+    script = shutil.copy(PROJECT / "scripts/in-root", folder / "scripts")
+    assert f"can't be built in '{folder}'" in setup.refused(script, "true")
+    assert f"can't be built in '{folder}'" in setup.refused(*setup.in_root, "true",
+                                                            JITIMER_CACHE=str(folder))
+    # What is called from there is something else.
+    out, _ = setup.run(*setup.in_root, "ls", cwd=folder)
+    assert out == "scripts\n"
+
+
+def test_without_home(setup):
+    del setup.environment["JITIMER_CACHE"]
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        setup.environment.pop(name, None)
+    # That of whoever runs this; in the tool root, nobody may write there.
+    cache = f"{pwd.getpwuid(os.getuid()).pw_dir}/.cache/jitimer"
+    assert f"can't write the cache '{cache}'" in setup.refused(*setup.in_root, "true")
+    out, _ = setup.run(sys.executable, "-c", "import cache; print(cache.CACHE)",
+                       PYTHONPATH=str(PROJECT / "scripts"))
+    assert out == f"{cache}\n"
+
+
+def test_relative_cache_in_a_checkout(setup):
+    (setup.folder / ".git").mkdir()
+    out, _ = setup.run(*setup.in_root, "sh", "-c", "echo $JITIMER_CACHE", JITIMER_CACHE="in/here")
+    assert out == f"{setup.folder}/in/here\n"
+    assert (setup.folder / "in/here/.gitignore").read_text() == "*\n"
+    # It is seen, but not through itself.
+    out, _ = setup.run(*setup.in_root, "ls", "in/here", JITIMER_CACHE="in/here")
+    assert "lock" in out
+
+
+def test_make_clean_passes_over_a_cache(setup):
+    for name in ("Makefile", "scripts/check-kdir", "cache/a.ko", "b.ko", "cache/CACHEDIR.TAG"):
+        (setup.folder / name).parent.mkdir(exist_ok=True)
+        (setup.folder / name).touch()
+    shutil.copy(PROJECT / "Makefile", setup.folder)
+    setup.run("make", "clean")
+    assert [path.name for path in setup.folder.rglob("*.ko")] == ["a.ko"]
+
+
+def test_cache_that_was_moved(setup, monkeypatch):
+    setup.run(*setup.in_root, "ls")
+    moved = setup.cache.rename(setup.folder / "moved")
+    _, said = setup.run(*setup.in_root, "ls", JITIMER_CACHE=str(moved))
+    assert said == ""
+    # What names its folder is made anew.
+    kernel = kernels.Kernel("7.3.4+deb13-amd64", "7.3.4-1")
+    before = rust_kdir.location(kernel)
+    monkeypatch.setattr(rust_kdir, "CACHE", moved)
+    assert rust_kdir.location(kernel).name != before.name
+
+
+def test_read_only_checkout(kernel):
+    result = subprocess.run(private(read_only(PROJECT), PROJECT / "scripts/build.py"), cwd=PROJECT,
+                            check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert f"{CACHE}/build-" in result.stdout and "/jitimer.ko\n" in result.stdout
+    assert build.OUT == PROJECT / "build"
+
+
+def test_what_is_seen(setup):
+    repository = setup.folder / "repository"
+    (repository / "sub/folder").mkdir(parents=True)
+    (repository / ".git").touch()
+    (repository / "file").touch()
+    out, _ = setup.run(*setup.in_root, "sh", "-c", f"ls ../..; touch new; ls {setup.folder.parent}",
+                       cwd=repository / "sub/folder")
+    assert out == f"file\nsub\n{setup.folder.name}\n"
+    assert (repository / "sub/folder/new").exists()
+    _, said = setup.run(*setup.in_root, "touch", "/etc/file", status=1)
+    assert "Read-only file system" in said
+    _, said = setup.run(*setup.in_root, "touch", f"{setup.folder}/../file")
+    assert not (setup.folder.parent / "file").exists()
+
+
+def test_status_input_and_output(setup):
+    command = [*setup.in_root, "sh", "-c"]
+    assert setup.run(*command, "exit 7", status=7)
+    assert setup.run("sh", "-c", 'echo in | "$@"', "sh", *setup.in_root, "cat")[0] == "in\n"
+    assert setup.run(*command, "kill -INT $$", status=130)
+    # What it leaves behind ends with it.
+    assert setup.run(*command, "sleep infinity & echo out")[0] == "out\n"
+
+
+def test_matrix_of_a_series_that_is_not_supported(setup):
+    _, said = setup.run("make", "-s", "matrix", "K=9.9", status=2, cwd=PROJECT)
+    assert said.splitlines()[0] == ("matrix.py: '9.9' is none of the series that are supported: "
+                                    + ", ".join(kernels.SERIES))
+    assert not setup.cache.exists()
+
+
+def test_torture_of_the_set_up(request, tmp_path):
+    if not request.config.getoption("torture"):
+        pytest.skip("it takes the network, and minutes")
+    setup = Setup(tmp_path)
+    command = [*setup.in_root, "true"]
+    _, said = setup.run(*command)
+    # Without what is other each time.
+    stages = [re.sub(r"\d.*", "", line).strip() for line in said.splitlines()
+              if line.startswith("    ")]
+    assert len(stages) > 7
+    for stage in stages:
+        for name in SIGNALS:
+            setup.run(PROJECT / "scripts/in-root", "--clean")
+            status, said = setup.stop(command, stage, name)
+            assert status in (-9, 0, 128 + signal.Signals[f"SIG{name}"]), said
+    assert "tool root made" in setup.run(*command)[1]
