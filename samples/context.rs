@@ -24,7 +24,6 @@ use kernel::{
     seq_file::SeqFile,
     seq_print, //
 };
-use ktimer::time::timer;
 
 #[path = "context/probe.rs"]
 mod probe;
@@ -65,8 +64,8 @@ impl proc_fs::Show for Contexts {
             ("process", || Some(Place::here())),
             ("SpinLock", probe::under_spinlock),
             ("SpinLockBh", probe::under_spinlock_bh),
-            ("timer", probe::from_timer::<timer::Softirq>),
-            ("timer-IRQSAFE", probe::from_timer::<timer::IrqSafe>),
+            ("timer", probe::from_timer),
+            ("timer-IRQSAFE", probe::from_irqsafe_timer),
             ("tasklet", probe::from_tasklet),
             ("BH-work", probe::from_bh_work),
             ("hrtimer", probe::from_hrtimer),

@@ -58,7 +58,7 @@ struct Counter {
 
 impl TimerCallback for Counter {
     fn run(&self, context: TimerContext<'_, Self>) {
-        let missed = context.forward(self.period);
+        let missed = context.rearm(self.period);
         self.count.fetch_add(1 + missed, Relaxed);
     }
 }
@@ -77,7 +77,7 @@ impl kernel::Module for CounterModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let period = JiffiesDelta::from_millis(PERIOD_MS.value() as u32);
         let timer = Arc::pin_init(
-            Timer::new(Counter {
+            new_timer!(Counter {
                 count: Atomic::new(0),
                 period,
             }),

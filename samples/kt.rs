@@ -55,7 +55,7 @@ impl TimerCallback for GlobalData {
         *count = count.wrapping_add(1);
         drop(count);
         // Again, a period after it was due.
-        context.forward(self.period);
+        context.rearm(self.period);
     }
 }
 
@@ -70,7 +70,7 @@ impl kernel::InPlaceModule for Kt {
         pr_info!("Entering: kt_init\n");
         let period = JiffiesDelta::from_millis(PERIOD_MS.value() as u32);
         try_pin_init!(Self {
-            timer <- Timer::new(pin_init!(GlobalData {
+            timer <- new_timer!(pin_init!(GlobalData {
                 count <- new_spinlock_bh!(0),
                 period,
             })),

@@ -49,7 +49,7 @@ impl kernel::Module for OneShot {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         pr_alert!("Initializing a module with timer.\n");
         let delay_ms = DELAY_MS.value() as u32;
-        let timer = KBox::pin_init(Timer::new(Message { delay_ms }), GFP_KERNEL)?;
+        let timer = KBox::pin_init(new_timer!(Message { delay_ms }), GFP_KERNEL)?;
         timer.arm(Jiffies::now() + JiffiesDelta::from_millis(delay_ms));
         Ok(Self { _timer: timer })
     }

@@ -47,11 +47,11 @@ module! {
 module_param! {
     /// Where /proc/jitwheel ends.
     static LONGEST: longest = 1000, 1..=JiffiesDelta::TIMER_MAX.as_ticks(),
-        "longest delay that /proc/jitwheel waits for, in jiffies, to 1073741823 (default 1000)";
+        "longest delay that /proc/jitwheel waits for, in jiffies, to 1056964607 (default 1000)";
 
     /// How long the timers of /proc/jitcpu are armed for.
     static DELAY: delay = 25, 1..=JiffiesDelta::TIMER_MAX.as_ticks(),
-        "jiffies from arming to running in /proc/jitcpu, from 1 to 1073741823 (default 25)";
+        "jiffies from arming to running in /proc/jitcpu, from 1 to 1056964607 (default 25)";
 }
 
 struct Wheel {

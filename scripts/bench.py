@@ -26,13 +26,16 @@ from vm import Vm
 OPERATIONS = {
     "arm": "`arm()` / `mod_timer()`, inactive",
     "re-arm": "`arm()` / `mod_timer()`, pending",
-    "add": "`add()` / `add_timer()`",
+    "add": "`arm()` / `add_timer()`",
     "cancel": "`cancel()` / `timer_delete()`",
     "cancel-sync": "`cancel_sync()` / `timer_delete_sync()`",
     "pending": "`is_pending()` / `timer_pending()`",
     "dispatch": "expiry to the end of an empty callback",
     "arm-all": "`arm()`, each of them",
     "shutdown-all": "`shutdown_sync()`, each of them",
+    "all/0": "all of that, on the first of three timers on one state",
+    "all/1": "the same on the second",
+    "all/2": "the same on the third",
     "lock-process": "`SpinLockBh`: `lock()` / `spin_lock_bh()`, and unlock",
     "lock-callback": "`SpinLockBh`: `lock_with()` / `spin_lock()`, and unlock",
     "sample": "jitimer's callback, nobody asleep",
@@ -68,6 +71,11 @@ def operations(vm, n):
     found = [row(op, int(armed), int(library) / int(times), int(c) / int(times))
              for op, armed, times, library, c in re.findall(
                  r"ktimer_bench: cost (\S+) (\d+) (\d+) (\d+) (\d+)", output)]
+    for nth in ("/0", "/1", "/2"):
+        several = [cost for cost in found if cost["op"].endswith(nth)]
+        if several:
+            found.append(row(f"all{nth}", n, *(sum(cost[of] for cost in several)
+                                               for of in ("library", "c"))))
     library, c = map(int, re.search(r"ktimer_bench: size (\d+) (\d+)", output).groups())
     delivered = re.search(r"ktimer_bench: (delivered .*)", output)[1]
     if delivered != f"delivered {n} of {n}, 0 early":

@@ -5,7 +5,12 @@
 use kernel::prelude::*;
 use ktimer::{
     interrupt::BhDisabled,
-    prelude::*, //
+    prelude::*,
+    time::timer::{
+        TimerCallbacks,
+        TimerFn,
+        Timers, //
+    }, //
 };
 
 /// Its callback does nothing but call something else.
@@ -70,11 +75,6 @@ pub fn is_pending(timer: &Timer<State>) -> bool {
 }
 
 #[no_mangle]
-pub fn add(timer: &Timer<State>, expires: Jiffies) -> bool {
-    timer.add(expires).is_ok()
-}
-
-#[no_mangle]
 pub fn lock(lock: &SpinLockBh<usize>) {
     *lock.lock() = 1;
 }
@@ -91,5 +91,44 @@ pub fn drop_box(timer: Pin<KBox<Timer<State>>>) {
 
 #[no_mangle]
 pub fn new_box() -> Result<Pin<KBox<Timer<State>>>> {
-    KBox::pin_init(Timer::new(State), GFP_KERNEL)
+    KBox::pin_init(new_timer!(State), GFP_KERNEL)
+}
+
+/// Two timers: each has a callback of its own.
+pub struct Two;
+
+impl TimerCallbacks<2> for Two {
+    const CALLBACKS: [TimerFn<Self, 2>; 2] = [Self::first, Self::second];
+}
+
+impl Two {
+    #[inline]
+    fn first(&self, context: TimerContext<'_, Self, 2>) {
+        context.timer::<1>().arm(Jiffies::from_raw(1));
+    }
+
+    #[inline]
+    fn second(&self, context: TimerContext<'_, Self, 2>) {
+        context.timer::<0>().cancel();
+    }
+}
+
+#[no_mangle]
+pub fn arm_second(two: &Timers<Two, 2>, expires: Jiffies) {
+    two.timer::<1>().arm(expires);
+}
+
+#[no_mangle]
+pub fn cancel_sync_second(two: &Timers<Two, 2>) {
+    two.timer::<1>().cancel_sync();
+}
+
+#[no_mangle]
+pub fn new_two() -> Result<Pin<KBox<Timers<Two, 2>>>> {
+    KBox::pin_init(new_timer!(Two, "first", "second"), GFP_KERNEL)
+}
+
+#[no_mangle]
+pub fn drop_two(two: Pin<KBox<Timers<Two, 2>>>) {
+    drop(two);
 }

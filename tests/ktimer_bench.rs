@@ -7,7 +7,8 @@
 //! ktimer_bench: cost <operation> <armed timers> <how often> <library> <C>
 //! ```
 //!
-//! The last two are instructions for all of them, if the machine runs under virtual time, where an
+//! An operation that ends in `/1` is that on the second of several timers on one state. The last two
+//! are instructions for all of them, if the machine runs under virtual time, where an
 //! instruction is a tick of the time stamp counter. With the parameter `samples` it sees how late
 //! timers are, instead: see [`late`]. For scripts/bench.py.
 
@@ -30,12 +31,20 @@ use kernel::{
         Arc, //
     }, //
 };
-use ktimer::prelude::*;
+use ktimer::{
+    prelude::*,
+    time::timer::{
+        TimerCallbacks,
+        TimerFn,
+        Timers, //
+    }, //
+};
 
 #[path = "bench/late.rs"]
 mod late;
 #[path = "bench/plain.rs"]
 mod plain;
+use plain::SEVERAL;
 
 module! {
     type: Bench,
@@ -91,23 +100,61 @@ impl TimerCallback for Idle {
     fn run(&self, _context: TimerContext<'_, Self>) {}
 }
 
-/// Timers by the library. No operation is inlined where it is measured: neither are those in C.
-struct Library(KVVec<Pin<KBox<Timer<Idle>>>>);
+impl Idle {
+    fn run(&self, _context: TimerContext<'_, Self, SEVERAL>) {}
+}
 
-impl Library {
-    #[inline(always)]
-    fn first(&self, n: usize) -> &[Pin<KBox<Timer<Idle>>>] {
-        self.0.get(..n).unwrap_or(&self.0)
+impl TimerCallbacks<SEVERAL> for Idle {
+    const CALLBACKS: [TimerFn<Self, SEVERAL>; SEVERAL] = [Self::run; SEVERAL];
+}
+
+/// What is made in a place: one timer, or several.
+trait Make: Sized {
+    fn make(state: Idle) -> impl PinInit<Self>;
+}
+
+impl Make for Timer<Idle> {
+    fn make(state: Idle) -> impl PinInit<Self> {
+        new_timer!(state)
     }
 }
 
-impl Side for Library {
+impl Make for Timers<Idle, SEVERAL> {
+    fn make(state: Idle) -> impl PinInit<Self> {
+        new_timer!(state, "first", "second", "third")
+    }
+}
+
+/// Timers by the library, the one with the number `ID` in each place. No operation is inlined where
+/// it is measured: neither are those in C.
+struct Library<const N: usize, const OWNER: usize, const ID: usize>(
+    KVVec<Pin<KBox<Timer<Idle, N, OWNER>>>>,
+);
+
+/// A timer in each place.
+type One = Library<1, 0, 0>;
+
+/// One of several timers in each place.
+type OneOfSeveral<const ID: usize> = Library<SEVERAL, { usize::MAX }, ID>;
+
+impl<const N: usize, const OWNER: usize, const ID: usize> Library<N, OWNER, ID> {
+    #[inline(always)]
+    fn first(&self, n: usize) -> impl Iterator<Item = &Timer<Idle, N, ID>> {
+        let places = self.0.get(..n).unwrap_or(&self.0);
+        places.iter().map(|place| place.timer::<ID>())
+    }
+}
+
+impl<const N: usize, const OWNER: usize, const ID: usize> Side for Library<N, OWNER, ID>
+where
+    Timer<Idle, N, OWNER>: Make,
+{
     fn make(n: usize, expires: impl Fn(usize) -> Jiffies) -> Result<Self> {
         let mut timers = KVVec::with_capacity(n, GFP_KERNEL)?;
         for i in 0..n {
             let expires = expires(i);
             timers.push(
-                KBox::pin_init(Timer::new(Idle { expires }), GFP_KERNEL)?,
+                KBox::pin_init(Timer::make(Idle { expires }), GFP_KERNEL)?,
                 GFP_KERNEL,
             )?;
         }
@@ -115,13 +162,13 @@ impl Side for Library {
     }
 
     fn size() -> usize {
-        size_of::<Timer<Idle>>()
+        size_of::<Timer<Idle, N, OWNER>>()
     }
 
     #[inline(never)]
     fn add(&self, n: usize) {
         for timer in self.first(n) {
-            let _ = timer.add(timer.expires);
+            timer.arm(timer.expires);
         }
     }
 
@@ -201,8 +248,8 @@ fn wait(done: impl Fn() -> bool) -> Result {
 /// From the expiry of timers to the end of their callbacks. Timers that expire at once do so in the
 /// reverse order of arming: between two that note the time.
 fn dispatch(side: &impl Side) -> Result<u64> {
-    let first = KBox::pin_init(Timer::new(Stamp(Atomic::new(0))), GFP_KERNEL)?;
-    let last = KBox::pin_init(Timer::new(Stamp(Atomic::new(0))), GFP_KERNEL)?;
+    let first = KBox::pin_init(new_timer!(Stamp(Atomic::new(0))), GFP_KERNEL)?;
+    let last = KBox::pin_init(new_timer!(Stamp(Atomic::new(0))), GFP_KERNEL)?;
     let expires = Jiffies::now() + JiffiesDelta::SECOND;
     plain::instructions(|| {
         last.arm(expires);
@@ -298,29 +345,40 @@ impl TimerCallback for Locks {
     }
 }
 
-fn print(operation: &str, n: usize, times: usize, library: u64, c: u64) {
-    pr_info!("cost {operation} {n} {times} {library} {c}\n");
+/// Prints what a set's operations cost, and those in C; `of` says which set it is.
+fn print_all(of: &str, n: usize, library: &Costs, c: &Costs) {
+    let times = BATCH * ROUNDS;
+    for (operation, times, library, c) in [
+        ("arm", times, library.arm, c.arm),
+        ("re-arm", times, library.rearm, c.rearm),
+        ("add", times, library.add, c.add),
+        ("cancel", times, library.cancel, c.cancel),
+        ("cancel-sync", times, library.cancel_sync, c.cancel_sync),
+        ("pending", times, library.pending, c.pending),
+        ("dispatch", BATCH, library.dispatch, c.dispatch),
+        ("arm-all", n, library.arm_all, c.arm_all),
+        ("shutdown-all", n, library.shutdown_all, c.shutdown_all),
+    ] {
+        pr_info!("cost {operation}{of} {n} {times} {library} {c}\n");
+    }
 }
 
 fn operations(n: usize) -> Result {
-    let library = Costs::of::<Library>(n)?;
-    let c = Costs::of::<plain::Plain>(n)?;
-    let times = BATCH * ROUNDS;
-    print("arm", n, times, library.arm, c.arm);
-    print("re-arm", n, times, library.rearm, c.rearm);
-    print("add", n, times, library.add, c.add);
-    print("cancel", n, times, library.cancel, c.cancel);
-    print("cancel-sync", n, times, library.cancel_sync, c.cancel_sync);
-    print("pending", n, times, library.pending, c.pending);
-    print("dispatch", n, BATCH, library.dispatch, c.dispatch);
-    print("arm-all", n, n, library.arm_all, c.arm_all);
-    print("shutdown-all", n, n, library.shutdown_all, c.shutdown_all);
-    pr_info!("size {} {}\n", Library::size(), plain::Plain::size());
+    let c = Costs::of::<plain::Plain<0>>(n)?;
+    print_all("", n, &Costs::of::<One>(n)?, &c);
+    if n == BATCH {
+        print_all("/0", n, &Costs::of::<OneOfSeveral<0>>(n)?, &c);
+        let c = Costs::of::<plain::Plain<1>>(n)?;
+        print_all("/1", n, &Costs::of::<OneOfSeveral<1>>(n)?, &c);
+        let c = Costs::of::<plain::Plain<2>>(n)?;
+        print_all("/2", n, &Costs::of::<OneOfSeveral<2>>(n)?, &c);
+    }
+    pr_info!("size {} {}\n", One::size(), plain::Plain::<0>::size());
     Ok(())
 }
 
 fn locks() -> Result {
-    let locks = KBox::pin_init(Timer::new(Locks::new()), GFP_KERNEL)?;
+    let locks = KBox::pin_init(new_timer!(Locks::new()), GFP_KERNEL)?;
     let library = plain::instructions(|| {
         for _ in 0..BATCH {
             let mut held = locks.lock.lock();
@@ -328,11 +386,11 @@ fn locks() -> Result {
         }
     });
     let c = plain::instructions(|| plain::lock_bh(BATCH));
-    print("lock-process", 0, BATCH, library, c);
+    pr_info!("cost lock-process 0 {BATCH} {library} {c}\n");
     locks.arm(Jiffies::now());
     wait(|| locks.c.load(Relaxed) != 0)?;
     let (library, c) = (locks.library.load(Relaxed), locks.c.load(Relaxed));
-    print("lock-callback", 0, BATCH, library, c);
+    pr_info!("cost lock-callback 0 {BATCH} {library} {c}\n");
     Ok(())
 }
 
@@ -371,7 +429,7 @@ fn deliver(n: usize) -> Result {
     for _ in 0..n {
         state = state * 48271 % 0x7fff_ffff;
         let timer = KBox::pin_init(
-            Timer::new(Delivered {
+            new_timer!(Delivered {
                 expires: now + JiffiesDelta::from_ticks(state % 5000)?,
                 delivery: delivery.clone(),
             }),

@@ -4,14 +4,34 @@
 //! reports it. The parameter `fault` says which; a kernel that it was loaded into is spoilt.
 
 use common::module_param;
+use core::{
+    convert::Infallible,
+    mem::MaybeUninit, //
+};
 use kernel::{
     prelude::*,
     sync::{
         Arc,
-        Completion, //
+        Completion,
+        CondVar,
+        SetOnce, //
     }, //
 };
-use ktimer::prelude::*;
+use ktimer::{
+    extra::{
+        global_timer::{
+            GlobalTimer,
+            GlobalTimerGuard, //
+        },
+        irqsafe::{
+            IrqSafeCallback,
+            IrqSafeContext, //
+        }, //
+    },
+    new_irqsafe_timer,
+    prelude::*, //
+};
+use pin_init::Wrapper;
 
 module! {
     type: Faults,
@@ -23,19 +43,27 @@ module! {
 
 module_param! {
     /// Which one.
-    static FAULT: fault = 1, 1..=3,
-        "1: cancel under a lock of the callback's; 2: drop in its own callback; 3: leak and unload";
+    static FAULT: fault = 1, 1..=FAULTS.len(), "which one: a place among the faults of its source";
 }
+
+const FAULTS: [fn() -> Result; 8] = [
+    cancel_under_lock,
+    drop_in_callback,
+    forget,
+    forget_in_a_circle,
+    forget_in_a_static,
+    free_undropped,
+    disable_bh_in_irqsafe_callback,
+    sleep_in_callback,
+];
 
 struct Faults;
 
 impl kernel::Module for Faults {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        match FAULT.value() {
-            1 => cancel_under_lock()?,
-            2 => drop_in_callback()?,
-            _ => leak()?,
-        }
+        (FAULT.value().checked_sub(1))
+            .and_then(|n| FAULTS.get(n))
+            .ok_or(EINVAL)?()?;
         Ok(Self)
     }
 }
@@ -59,7 +87,7 @@ impl TimerCallback for Locked {
 /// Waits for a timer while holding a lock that its callback takes.
 fn cancel_under_lock() -> Result {
     let timer = KBox::pin_init(
-        Timer::new(pin_init!(Locked {
+        new_timer!(pin_init!(Locked {
             lock <- new_spinlock_bh!(()),
             expired <- Completion::new(),
         })),
@@ -90,7 +118,7 @@ impl TimerCallback for Owner {
 /// Drops a timer in its own callback.
 fn drop_in_callback() -> Result {
     let timer = Arc::pin_init(
-        Timer::new(pin_init!(Owner {
+        new_timer!(pin_init!(Owner {
             last <- new_spinlock_bh!(None),
         })),
         GFP_KERNEL,
@@ -100,16 +128,119 @@ fn drop_in_callback() -> Result {
     Ok(())
 }
 
-/// Leaks an armed timer; the module can be unloaded before it expires.
-fn leak() -> Result {
-    struct Idle;
+/// The state of a timer that is leaked while armed; the module can be unloaded before it expires.
+struct Idle;
 
-    impl TimerCallback for Idle {
-        fn run(&self, _context: TimerContext<'_, Self>) {}
-    }
+impl TimerCallback for Idle {
+    fn run(&self, _context: TimerContext<'_, Self>) {}
+}
 
-    let timer = KBox::pin_init(Timer::new(Idle), GFP_KERNEL)?;
+/// Leaks an armed timer.
+fn forget() -> Result {
+    let timer = KBox::pin_init(new_timer!(Idle), GFP_KERNEL)?;
     timer.arm(Jiffies::now() + JiffiesDelta::SECOND);
     core::mem::forget(timer);
+    Ok(())
+}
+
+/// Has a reference to itself.
+#[pin_data]
+struct Circle {
+    #[pin]
+    closed: SpinLockBh<Option<Arc<Timer<Circle>>>>,
+}
+
+impl TimerCallback for Circle {
+    fn run(&self, _context: TimerContext<'_, Self>) {}
+}
+
+/// The same by a circle of references.
+fn forget_in_a_circle() -> Result {
+    let timer = Arc::pin_init(
+        new_timer!(pin_init!(Circle {
+            closed <- new_spinlock_bh!(None),
+        })),
+        GFP_KERNEL,
+    )?;
+    timer.arm(Jiffies::now() + JiffiesDelta::SECOND);
+    *timer.closed.lock() = Some(timer.clone());
+    Ok(())
+}
+
+/// The same by a guard that is never dropped.
+fn forget_in_a_static() -> Result {
+    static TIMER: GlobalTimer<Idle> = GlobalTimer::new();
+    static GUARD: SetOnce<GlobalTimerGuard<Idle>> = SetOnce::new();
+
+    let guard = TIMER.init(new_timer!(Idle))?;
+    guard.arm(Jiffies::now() + JiffiesDelta::SECOND);
+    GUARD.populate(guard);
+    Ok(())
+}
+
+/// Frees an armed timer that pin-init has wrapped into what never drops it.
+fn free_undropped() -> Result {
+    let armed = new_timer!(Idle).pin_chain(|timer| {
+        timer
+            .as_ref()
+            .get_ref()
+            .arm(Jiffies::now() + JiffiesDelta::SECOND);
+        Ok(())
+    });
+    let wrapped = <MaybeUninit<Timer<Idle>> as Wrapper<Timer<Idle>>>::pin_init::<Infallible>(armed);
+    drop(KBox::pin_init(wrapped, GFP_KERNEL)?);
+    Ok(())
+}
+
+/// What a callback does that it must not; its owner waits for that.
+#[pin_data]
+struct Misled {
+    #[pin]
+    lock: SpinLockBh<()>,
+    #[pin]
+    changed: CondVar,
+    #[pin]
+    done: Completion,
+}
+
+impl Misled {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            lock <- new_spinlock_bh!(()),
+            changed <- kernel::new_condvar!(),
+            done <- Completion::new(),
+        })
+    }
+}
+
+impl IrqSafeCallback for Misled {
+    fn run(&self, _context: IrqSafeContext<'_, Self>) {
+        drop(self.lock.lock());
+        self.done.complete_all();
+    }
+}
+
+impl TimerCallback for Misled {
+    fn run(&self, _context: TimerContext<'_, Self>) {
+        let _ = self
+            .changed
+            .wait_interruptible_timeout(&mut self.lock.lock(), 1);
+        self.done.complete_all();
+    }
+}
+
+/// Enables bottom halves with interrupts disabled.
+fn disable_bh_in_irqsafe_callback() -> Result {
+    let timer = KBox::pin_init(new_irqsafe_timer!(Misled::new()), GFP_KERNEL)?;
+    timer.arm(Jiffies::now());
+    timer.done.wait_for_completion();
+    Ok(())
+}
+
+/// Sleeps in softirq context.
+fn sleep_in_callback() -> Result {
+    let timer = KBox::pin_init(new_timer!(Misled::new()), GFP_KERNEL)?;
+    timer.arm(Jiffies::now());
+    timer.done.wait_for_completion();
     Ok(())
 }

@@ -56,9 +56,19 @@ def test_an_operation_is_the_c_functions_call(code, operation):
 
 
 def test_dispatch_is_the_callback(code):
-    (expired,) = [found for name, found in code.items() if "7expired" in name]
-    ((mnemonic, _, reference),) = expired
-    assert (mnemonic, reference) == ("jmp", "work")
+    # The first timer's is work(); those of two arm or cancel each other. None is there for nobody.
+    dispatch = sorted([(mnemonic, reference) for mnemonic, _, reference in found
+                       if mnemonic in ("call", "jmp")]
+                      for name, found in code.items() if "7expired" in name)
+    assert dispatch == [[("jmp", "mod_timer")], [("jmp", "timer_delete")], [("jmp", "work")]]
+
+
+@pytest.mark.parametrize("operation, c", [("arm_second", "mod_timer"),
+                                          ("cancel_sync_second", "timer_delete_sync")])
+def test_an_operation_on_one_of_several_is_the_c_functions_call(code, operation, c):
+    # After the address of that timer was computed, as C does.
+    (add, _, _), (mnemonic, _, reference) = code[operation]
+    assert (add, mnemonic, reference) == ("add", "jmp", c)
 
 
 def test_looking_whether_it_is_pending_is_one_load(code):
@@ -72,10 +82,9 @@ def test_a_lock_is_the_c_functions(code, function, suffix):
     assert calls(code[function]) == [f"_raw_spin_lock{suffix}", f"_raw_spin_unlock{suffix}"]
 
 
-def test_adding_looks_and_arms(code):
-    assert calls(code["add"]) == ["mod_timer"]
-
-
 def test_making_and_dropping_call_the_timer_core_once(code):
     assert calls(code["new_box"]) == [ALLOCATE, "timer_init_key"]
     assert calls(code["drop_box"]) == ["timer_shutdown_sync", ALLOCATE]
+    # In a loop, or not.
+    assert set(calls(code["new_two"])) == {ALLOCATE, "timer_init_key"}
+    assert calls(code["drop_two"]) == ["timer_shutdown_sync", "timer_shutdown_sync", ALLOCATE]

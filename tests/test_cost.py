@@ -11,11 +11,13 @@ from test_jitimer import run
 def test_an_operation_costs_no_more_than_in_c(virtual):
     run(virtual, SETTLE)
     rows = bench.operations(virtual, 1000)
-    assert len(rows) == 12
+    # Of one timer, of each of three on one state, and those that are summed up.
+    assert len(rows) == 12 + 3 * 9 + 3
     for found in rows:
         print(found)
     # A batch of 1,000 shows what less than an instruction each time would add.
-    assert [found for found in rows if found["library"] > found["c"] + 0.01] == []
+    assert [found for found in rows if not found["op"].startswith("all")
+            and found["library"] > found["c"] + 0.01] == []
 
 
 def test_a_sample_costs_less_than_half_of_the_originals(virtual):

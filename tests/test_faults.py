@@ -13,6 +13,8 @@ FAULTS = {
     "cancelled_under_a_lock_of_the_callback": (
         "insmod ktimer_faults.ko fault=1; rmmod ktimer_faults",
         "possible circular locking dependency detected"),
+    # Memory that is pinned, and a timer that is armed, freed without being dropped.
+    "freed_undropped": ("insmod ktimer_faults.ko fault=6", "ODEBUG: free active"),
     # What jitimer does not do: the book's timer writes to a reader that was killed.
     "original_with_its_reader_killed": (
         """
@@ -40,13 +42,22 @@ def test_reported(spoilt, fault):
         spoilt.run(script)
 
 
+# A timer that is leaked, and its module unloaded: the memory of its code is gone, or full of
+# breakpoints.
+GONE = "unable to handle page fault|Oops: int3"
+
+
 @pytest.mark.parametrize("script, report", [
     # It waits for itself, for ever.
     ("insmod ktimer_faults.ko fault=2; sleep 60", "possible recursive locking detected"),
-    # It is leaked, and its module unloaded: the memory of its code is gone, or full of breakpoints.
-    ("insmod ktimer_faults.ko fault=3; rmmod ktimer_faults; sleep 60",
-     "unable to handle page fault|Oops: int3"),
-], ids=["dropped_in_its_own_callback", "leaked_and_its_module_unloaded"])
+    ("insmod ktimer_faults.ko fault=3; rmmod ktimer_faults; sleep 60", GONE),
+    ("insmod ktimer_faults.ko fault=4; rmmod ktimer_faults; sleep 60", GONE),
+    # Its memory is the module's, too.
+    ("insmod ktimer_faults.ko fault=5; rmmod ktimer_faults; sleep 60", "ODEBUG: free active"),
+    ("insmod ktimer_faults.ko fault=7", "WARNING: .*lockdep_assert_irqs_enabled"),
+    ("insmod ktimer_faults.ko fault=8", "BUG: scheduling while atomic|BUG: sleeping function"),
+], ids=["dropped_in_its_own_callback", "forgotten", "forgotten_in_a_circle",
+        "forgotten_in_a_static", "bottom_halves_enabled_in_an_irqsafe_callback", "sleeping_in_the_callback"])
 def test_reported_at_last(machines, script, report):
     # Nothing goes on after that.
     with machines.make("test") as vm:

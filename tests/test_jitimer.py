@@ -12,7 +12,7 @@ LINE = re.compile(r"(?P<time> *\d+)  (?P<delta> *\d+)     (?P<inirq>[01])    (?P
                   r"(?P<cpu>\d+)   (?P<command>.+)")
 
 # The largest delay: a reader that waits for it waits until something else ends the wait.
-FOR_EVER = (1 << 30) - 1
+FOR_EVER = (63 << 24) - 1
 
 # Starts a reader, and waits until it has its first line and sleeps for the second.
 START_READER = """
@@ -155,10 +155,10 @@ def test_parameter_at_load(vm):
     check_series(samples(lines), 23)
 
 
-RANGES = {"tdelay": "1 to 1073741823", "count": "0 to 4294967295", "readers": "1 to 65536"}
+RANGES = {"tdelay": "1 to 1056964607", "count": "0 to 4294967295", "readers": "1 to 65536"}
 
 # Each parameter with values that are none: out of range, and no numbers.
-REFUSED = [(name, value) for name, outside in (("tdelay", ("0", str(1 << 30))),
+REFUSED = [(name, value) for name, outside in (("tdelay", ("0", str(63 << 24))),
                                                ("count", (str(1 << 32),)),
                                                ("readers", ("0", "65537")))
            for value in (*outside, "-5", "abc", "9" * 30, "", "10x")]

@@ -12,18 +12,19 @@ from cache import PROJECT
 import doctests
 import kernels
 
-SOURCE = Path(__file__).with_name("ktimer_kunit.rs")
+SOURCES = [Path(__file__).with_name("ktimer_kunit.rs"),
+           *sorted(Path(__file__).with_name("kunit").glob("*.rs"))]
 
 
 def cases():
     """The suites and cases that the sources have, as 'suite.case'."""
     found = []
-    suite = None
-    for name, case in re.findall(r"#\[kunit_tests\((\w+)\)\]|#\[test\]\s+fn (\w+)",
-                                 SOURCE.read_text()):
-        suite = name or suite
-        if case:
-            found.append(f"{suite}.{case}")
+    for source in SOURCES:
+        for name, case in re.findall(r"#\[kunit_tests\((\w+)\)\]|#\[test\]\s+fn (\w+)",
+                                     source.read_text()):
+            suite = name or suite
+            if case:
+                found.append(f"{suite}.{case}")
     for path in sorted(PROJECT.joinpath("src").rglob("*.rs")):
         found += [f"{doctests.SUITE}.{doctests.name(path, line)}"
                   for line, _ in doctests.examples(path)]
@@ -32,15 +33,18 @@ def cases():
 
 def run(machine, kernel, module):
     """Loads and unloads a module of KUnit suites; returns what each case came to, by its name."""
-    tools = kernels.fetch_source(kernel) / "tools/testing/kunit"
-    sys.path.insert(0, str(tools))
+    before = len(machine.console())
+    assert machine.run(f"insmod {module}.ko && rmmod {module}", 300).status == 0
+    return parse(kernel, machine.console()[before:])
+
+
+def parse(kernel, console):
+    """What each case came to, by its name."""
+    sys.path.insert(0, str(kernels.fetch_source(kernel) / "tools/testing/kunit"))
     # pylint: disable=import-outside-toplevel,import-error
     import kunit_parser
     import kunit_printer
-    before = len(machine.console())
-    assert machine.run(f"insmod {module}.ko && rmmod {module}", 300).status == 0
-    lines = machine.console()[before:].splitlines()
-    parsed = kunit_parser.parse_run_tests(lines, kunit_printer.stdout)
+    parsed = kunit_parser.parse_run_tests(console.splitlines(), kunit_printer.stdout)
     return {f"{suite.name}.{case.name}": case.status.name
             for suite in parsed.subtests for case in suite.subtests}
 
@@ -68,6 +72,42 @@ def test_kunit(results, kunit_case):
 def test_kunit_with_a_cpu_offline(vm, kernel):
     before = len(vm.console())
     vm.run("echo 0 >/sys/devices/system/cpu/cpu1/online")
-    assert set(run(vm, kernel, "ktimer_kunit").values()) == {"SUCCESS"}
+    found = run(vm, kernel, "ktimer_kunit")
     vm.run("echo 1 >/sys/devices/system/cpu/cpu1/online")
-    assert "CPUs that a timer can not be added on: 1\n" in vm.console()[before:]
+    # Races need two CPUs, and say so.
+    assert {case: status for case, status in found.items()
+            if status != "SUCCESS" and not case.startswith("ktimer_races.")} == {}
+    assert "FAILURE" in found.values()
+    assert "CPUs that a timer can not be armed on: 1\n" in vm.console()[before:]
+
+
+@pytest.mark.kernels("test")
+def test_the_suites_can_run_again(vm, kernel):
+    vm.run("insmod ktimer_kunit.ko")
+    before = len(vm.console())
+    suites = {case.split(".")[0] for case in cases()} - {doctests.SUITE}
+    for suite in sorted(suites):
+        assert vm.run(f"echo any >/sys/kernel/debug/kunit/{suite}/run", 300).status == 0
+    again = parse(kernel, vm.console()[before:])
+    vm.run("rmmod ktimer_kunit")
+    assert set(again.values()) == {"SUCCESS"}
+    assert sorted(again) == sorted(case for case in cases() if not case.startswith(doctests.SUITE))
+
+
+@pytest.mark.kernels("test")
+def test_the_longest_delay_is_not_early_and_a_longer_one_is(vm, kernel):
+    vm.run("mount -t tracefs none /sys/kernel/tracing; "
+           "printf ktimer_timer.the_longest_delay >/sys/module/kunit/parameters/filter_glob; "
+           "echo 1 >/sys/kernel/tracing/events/timer/timer_start/enable")
+    found = run(vm, kernel, "ktimer_kunit")
+    trace = vm.run("cat /sys/kernel/tracing/trace; "
+                   "echo 0 >/sys/kernel/tracing/events/timer/timer_start/enable; "
+                   "printf '*' >/sys/module/kunit/parameters/filter_glob").output
+    assert found == {"ktimer_timer.the_longest_delay": "SUCCESS"}
+    late, early = [
+        [int(bucket) - int(expires) for expires, timeout, bucket in re.findall(
+            r"timer_start: .*expires=(\d+) \[timeout=(\d+)\] bucket_expiry=(\d+)", trace)
+         if int(timeout) == wanted]
+        for wanted in ((63 << 24) - 1, (63 << 24) + 1)]
+    assert late and min(late) > 0
+    assert early and max(early) < 0

@@ -25,8 +25,12 @@ use kernel::{
     workqueue, //
 };
 use ktimer::{
-    prelude::*,
-    time::timer, //
+    extra::irqsafe::{
+        new_irqsafe_timer,
+        IrqSafeCallback,
+        IrqSafeContext, //
+    },
+    prelude::*, //
 };
 use pin_init::stack_pin_init;
 
@@ -58,8 +62,14 @@ impl Probe {
     }
 }
 
-impl<C: timer::CallbackMode> TimerCallback<C> for Probe {
-    fn run(&self, _context: TimerContext<'_, Self, C>) {
+impl TimerCallback for Probe {
+    fn run(&self, _context: TimerContext<'_, Self>) {
+        self.look();
+    }
+}
+
+impl IrqSafeCallback for Probe {
+    fn run(&self, _context: IrqSafeContext<'_, Self>) {
         self.look();
     }
 }
@@ -97,8 +107,14 @@ impl_has_hr_timer! {
     }
 }
 
-pub(crate) fn from_timer<C: timer::CallbackMode>() -> Option<Place> {
-    stack_pin_init!(let timer = Timer::<Probe, C>::new(Probe::new()));
+pub(crate) fn from_timer() -> Option<Place> {
+    stack_pin_init!(let timer = new_timer!(Probe::new()));
+    timer.arm(Jiffies::now());
+    timer.seen()
+}
+
+pub(crate) fn from_irqsafe_timer() -> Option<Place> {
+    stack_pin_init!(let timer = new_irqsafe_timer!(Probe::new()));
     timer.arm(Jiffies::now());
     timer.seen()
 }

@@ -25,7 +25,7 @@ impl TimerCallback for Beat {
     /// In softirq context, each time that the timer expires.
     fn run(&self, context: TimerContext<'_, Self>) {
         // A second after it was due, not after now: it does not drift.
-        let missed = context.forward(JiffiesDelta::SECOND);
+        let missed = context.rearm(JiffiesDelta::SECOND);
         self.count.fetch_add(1 + missed, Relaxed);
     }
 }
@@ -37,7 +37,7 @@ struct Heart {
 impl kernel::Module for Heart {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let beat = KBox::pin_init(
-            Timer::new(Beat {
+            new_timer!(Beat {
                 count: Atomic::new(0),
             }),
             GFP_KERNEL,

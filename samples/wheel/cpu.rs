@@ -24,8 +24,8 @@ use kernel::{
     sync::SetOnce, //
 };
 use ktimer::{
-    prelude::*,
-    time::timer::Flags, //
+    extra::flags::Flags,
+    prelude::*, //
 };
 use pin_init::stack_pin_init;
 
@@ -55,31 +55,19 @@ impl Produce for Kinds {
     type Record = Row;
 
     fn produce(&self, index: u64, stop: &Stop) -> Option<Row> {
-        let (kind, flags) = match index {
-            0 => return Some(Row::Header),
-            1 => ("pinned", Flags::PINNED),
-            2 => ("not-pinned", Flags::NONE),
-            _ => return None,
-        };
-        let delay = JiffiesDelta::from_ticks(super::DELAY.value()).ok()?;
-        stack_pin_init!(let timer = Timer::<_>::with_flags(Witness(SetOnce::new()), flags));
-        // Not if this task is moved to another CPU meanwhile: then once more.
-        let (due, armed_on) = loop {
-            let (due, cpu) = (Jiffies::now() + delay, CpuId::current());
-            timer.arm(due);
-            if cpu == CpuId::current() {
-                break (due, cpu.as_u32());
+        match index {
+            0 => Some(Row::Header),
+            1 => {
+                let init = Flags::PINNED.on(new_timer!(Witness(SetOnce::new())));
+                stack_pin_init!(let timer = init);
+                see("pinned", &timer, stop)
             }
-        };
-        while timer.0.as_ref().is_none() && !stop.is_requested() {
-            stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK));
+            2 => {
+                stack_pin_init!(let timer = new_timer!(Witness(SetOnce::new())));
+                see("not-pinned", &timer, stop)
+            }
+            _ => None,
         }
-        let ran_on = timer.0.copy()?;
-        Some(Row::Timer {
-            kind,
-            armed_on,
-            ran_on,
-        })
     }
 
     fn show(&self, row: &Row, m: &SeqFile) {
@@ -92,4 +80,26 @@ impl Produce for Kinds {
             } => seq_print!(m, "{kind:<11} {armed_on:>8} {ran_on:>6}\n"),
         }
     }
+}
+
+/// Arms the timer, and sees where it runs.
+fn see(kind: &'static str, timer: &Timer<Witness>, stop: &Stop) -> Option<Row> {
+    let delay = JiffiesDelta::from_ticks(super::DELAY.value()).ok()?;
+    // Not if this task is moved to another CPU meanwhile: then once more.
+    let (due, armed_on) = loop {
+        let (due, cpu) = (Jiffies::now() + delay, CpuId::current());
+        timer.arm(due);
+        if cpu == CpuId::current() {
+            break (due, cpu.as_u32());
+        }
+    };
+    while timer.0.as_ref().is_none() && !stop.is_requested() {
+        stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK));
+    }
+    let ran_on = timer.0.copy()?;
+    Some(Row::Timer {
+        kind,
+        armed_on,
+        ran_on,
+    })
 }

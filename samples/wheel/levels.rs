@@ -14,13 +14,6 @@ use kernel::{
 use ktimer::prelude::*;
 use pin_init::stack_pin_init;
 
-/// How many levels the wheel has: C's `LVL_DEPTH`.
-const LEVELS: u32 = if JiffiesDelta::SECOND.as_ticks() > 100 {
-    9
-} else {
-    8
-};
-
 /// The shortest delay that is for a level: C's `LVL_START()`, and one more since the wheel may have
 /// begun with the next tick already.
 fn shortest(level: u32) -> usize {
@@ -64,7 +57,7 @@ impl Produce for Levels {
             return Some(None);
         };
         let level = number / 2;
-        if level >= LEVELS {
+        if level >= JiffiesDelta::TIMER_LEVELS {
             return None;
         }
         let ticks = match number % 2 {
@@ -75,7 +68,7 @@ impl Produce for Levels {
         if ticks > super::LONGEST.value() {
             return None;
         }
-        stack_pin_init!(let timer = Timer::new(Witness(SetOnce::new())));
+        stack_pin_init!(let timer = new_timer!(Witness(SetOnce::new())));
         let due = Jiffies::now() + delay;
         timer.arm(due);
         while timer.0.as_ref().is_none() && !stop.is_requested() {

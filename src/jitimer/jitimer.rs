@@ -53,7 +53,7 @@ module! {
 module_param! {
     /// The time from one sample to the next.
     static TDELAY: tdelay = 10, 1..=JiffiesDelta::TIMER_MAX.as_ticks(),
-        "jiffies from one line of /proc/jitimer to the next, from 1 to 1073741823 (default 10)";
+        "jiffies from one line of /proc/jitimer to the next, from 1 to 1056964607 (default 10)";
 
     /// How many samples the timer takes for each reader.
     static COUNT: count = 5, 0..=u32::MAX as usize,
@@ -109,7 +109,7 @@ impl Source for Reader {
         let delay = JiffiesDelta::from_ticks(TDELAY.value())?.saturating_sub(JiffiesDelta::TICK);
         let series = Series::new(COUNT.value())?;
         Ok(try_pin_init!(Self {
-            timer <- Timer::new(pin_init!(Ticker { series <- series, delay })),
+            timer <- new_timer!(pin_init!(Ticker { series <- series, delay })),
             _seat: seat,
         }? Error))
     }

@@ -2,6 +2,8 @@
 
 //! Proofs that something can't interrupt this CPU.
 
+#[cfg(CONFIG_PROVE_LOCKING)]
+use crate::bindings;
 use kernel::types::NotThreadSafe;
 
 /// Proof that bottom halves are disabled on this CPU, so no softirq can interrupt.
@@ -17,13 +19,19 @@ use kernel::types::NotThreadSafe;
 pub struct BhDisabled(NotThreadSafe);
 
 impl BhDisabled {
-    /// Claims that bottom halves are disabled.
+    /// Assumes that bottom halves are disabled. Lockdep, where it is there, looks whether they are.
     ///
     /// # Safety
     ///
-    /// Bottom halves must be disabled for all of `'a`.
+    /// Bottom halves must be disabled for all of `'a`, and this not be a hard interrupt.
     #[inline]
     pub unsafe fn assume_disabled<'a>() -> &'a Self {
+        #[cfg(CONFIG_PROVE_LOCKING)]
+        // SAFETY: It only looks at this CPU's state.
+        unsafe {
+            bindings::lockdep_assert_in_softirq()
+        };
+
         // INVARIANT: By the requirement of this function.
         &Self(NotThreadSafe)
     }

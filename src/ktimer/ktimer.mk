@@ -38,7 +38,8 @@ targets += $($(1)-dir)/bindings/bindings_generated.rs
 endef
 
 # What the kernel crate has of what the library stands in for where it has not.
-ktimer-cfgs := $(if $(wildcard $(srctree)/rust/kernel/interrupt.rs),--cfg ktimer_kernel_interrupt)
+ktimer-cfgs := $(if $(wildcard $(srctree)/rust/kernel/interrupt.rs),--cfg ktimer_kernel_interrupt) \
+	$(if $(shell grep -s 'enum Jiffy ' $(srctree)/rust/kernel/time.rs),--cfg ktimer_kernel_jiffy)
 
 # Bindings, with the parameters of the kernel's own. Types that the kernel crate has bindings for
 # are taken from there. The C flags are those that tell what headers mean; the rest are for a

@@ -1,15 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel timers, and what a module needs around them.
+//! Kernel timers: run a function once, in softirq context, after a number of jiffies.
 //!
-//! - [`time::timer`]: [`Timer<T>`](time::timer::Timer), the kernel's `struct timer_list` together
-//!   with the state that its callback works on.
-//! - [`time::jiffies`]: the time that kernel timers are set in.
-//! - [`sync`]: a spinlock for state that a timer's callback and a process share.
-//! - [`interrupt`]: proofs that something can't interrupt.
+//! A [`Timer<T>`](time::timer::Timer) is the kernel's `struct timer_list` together with a `T`, the
+//! state that its callback works on. This is its life:
+//!
+//! - [`new_timer!`] makes it, in a place that is pinned: a `KBox`, an `Arc`, a field of a struct, the
+//!   stack.
+//! - [`arm`](time::timer::Timer::arm) has it expire at a point in time, and moves that if the timer
+//!   is pending already.
+//! - When it expires, [`TimerCallback::run`](time::timer::TimerCallback::run) gets the state, and a
+//!   [`TimerContext`](time::timer::TimerContext), by which it can
+//!   [arm the timer again](time::timer::TimerContext::rearm).
+//! - [`cancel`](time::timer::Timer::cancel) takes it back;
+//!   [`cancel_sync`](time::timer::Timer::cancel_sync) also waits for a callback that is running.
+//! - Dropping it cancels it, waits for the callback, and refuses all arming from then on, whoever
+//!   tries; then the state goes.
+//!
+//! This module counts seconds and says every tenth. What the callback and others both change is
+//! under a lock that keeps softirqs, and so the callback, off the CPU of who holds it:
+//!
+//! ```
+//! # mod heart {
+//! # use kernel::prelude::*;
+//! use ktimer::prelude::*;
+//!
+//! #[pin_data]
+//! struct Beat {
+//!     #[pin]
+//!     count: SpinLockBh<usize>,
+//! }
+//!
+//! impl TimerCallback for Beat {
+//!     fn run(&self, context: TimerContext<'_, Self>) {
+//!         // A second after it was due, not after now: it does not drift.
+//!         let missed = context.rearm(JiffiesDelta::SECOND);
+//!
+//!         let mut count = self.count.lock_with(&context);
+//!         *count += 1 + missed;
+//!         if *count % 10 == 0 {
+//!             pr_info!("{} seconds\n", *count);
+//!         }
+//!     }
+//! }
+//!
+//! struct Heart {
+//!     beat: Pin<KBox<Timer<Beat>>>,
+//! }
+//!
+//! impl kernel::Module for Heart {
+//!     fn init(_module: &'static ThisModule) -> Result<Self> {
+//!         let beat = new_timer!(pin_init!(Beat { count <- new_spinlock_bh!(0) }));
+//!         let beat = KBox::pin_init(beat, GFP_KERNEL)?;
+//!         beat.arm(Jiffies::now() + JiffiesDelta::SECOND);
+//!         Ok(Self { beat })
+//!     }
+//! }
+//!
+//! impl Drop for Heart {
+//!     fn drop(&mut self) {
+//!         pr_info!("{} seconds in all\n", *self.beat.count.lock());
+//!         // Then `beat` is dropped.
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! Where to read on:
+//!
+//! - [`time::timer`]: all that a timer can do, several timers on one state, how late a timer may be,
+//!   why this is sound, the hard cases, and a table of the C functions.
+//! - [`time::jiffies`]: points in time, and spans.
+//! - [`sync`]: the lock.
+//! - [`interrupt`]: proofs that something can't interrupt, as the lock asks for.
+//! - [`extra`]: what else C has for timers, and few need.
 //!
 //! The files have the places and names that they would have in the kernel's `rust/`.
 
+pub mod extra;
 pub mod interrupt;
 
 pub mod sync {
@@ -56,7 +124,7 @@ mod bindings {
 /// The names that most users of this crate want.
 pub mod prelude {
     pub use crate::{
-        new_spinlock_bh,
+        new_spinlock_bh, new_timer,
         sync::{
             SpinLockBh,
             SpinLockBhExt as _, //

@@ -77,7 +77,7 @@ struct Tick;
 
 impl TimerCallback for Tick {
     fn run(&self, context: TimerContext<'_, Self>) {
-        context.forward(JiffiesDelta::TICK);
+        context.rearm(JiffiesDelta::TICK);
     }
 }
 
@@ -103,7 +103,7 @@ impl Samples {
         let (base, ktime) = (Jiffies::now(), plain::ktime());
         let mut ticks = KVVec::new();
         for _ in 0..load {
-            let tick = KBox::pin_init(Timer::new(Tick), GFP_KERNEL)?;
+            let tick = KBox::pin_init(new_timer!(Tick), GFP_KERNEL)?;
             tick.arm(Jiffies::now());
             ticks.push(tick, GFP_KERNEL)?;
         }
@@ -119,7 +119,7 @@ impl Samples {
         let mut timers = KVVec::with_capacity(TIMERS, GFP_KERNEL)?;
         for i in 0..TIMERS {
             let timer = KBox::pin_init(
-                Timer::new(Late {
+                new_timer!(Late {
                     expires: Atomic::new(0),
                     // Not the delays of the timers in C.
                     state: Atomic::new((TIMERS + i) as u64 * 7919 + 1),

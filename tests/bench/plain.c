@@ -15,17 +15,28 @@
 
 #include "plain.h"
 
-struct plain_timer {
+/* What has a timer, and what has several. */
+struct plain_one {
 	struct timer_list timer;
 	unsigned long expires;
 };
 
-static struct plain_timer **timers;
+struct plain_place {
+	struct timer_list timers[PLAIN_SEVERAL];
+	unsigned long expires;
+};
+
+static struct plain_place **places;
 static unsigned long made;
 
 /* The end is not looked up again after each call. */
-#define for_each_timer(t, n) \
-	for (struct plain_timer **t = timers, **end = timers + (n); t != end; t++)
+#define for_each_place(p, n) \
+	for (struct plain_place **p = places, **end = places + (n); p != end; p++)
+
+/* The compiler knows which of the timers of a place it is, as in a driver. */
+#define with_number(id, function, ...) ( \
+	(id) == 0 ? function(0, __VA_ARGS__) : \
+	(id) == 1 ? function(1, __VA_ARGS__) : function(2, __VA_ARGS__))
 
 static DEFINE_SPINLOCK(lock);
 static unsigned long locked;
@@ -54,83 +65,120 @@ static void empty(struct timer_list *timer)
 
 int plain_make(unsigned long n)
 {
-	timers = kvcalloc(n, sizeof(*timers), GFP_KERNEL);
-	if (!timers)
+	places = kvcalloc(n, sizeof(*places), GFP_KERNEL);
+	if (!places)
 		return -ENOMEM;
 	for (made = 0; made < n; made++) {
-		timers[made] = kmalloc(sizeof(**timers), GFP_KERNEL);
-		if (!timers[made]) {
+		places[made] = kmalloc(sizeof(**places), GFP_KERNEL);
+		if (!places[made]) {
 			plain_free();
 			return -ENOMEM;
 		}
-		timer_setup(&timers[made]->timer, empty, 0);
+		for (int id = 0; id < PLAIN_SEVERAL; id++)
+			timer_setup(&places[made]->timers[id], empty, 0);
 	}
 	return 0;
 }
 
 void plain_set(unsigned long i, unsigned long expires)
 {
-	timers[i]->expires = expires;
+	places[i]->expires = expires;
 }
 
 void plain_free(void)
 {
 	for (unsigned long i = 0; i < made; i++) {
-		timer_shutdown_sync(&timers[i]->timer);
-		kfree(timers[i]);
+		for (int id = 0; id < PLAIN_SEVERAL; id++)
+			timer_shutdown_sync(&places[i]->timers[id]);
+		kfree(places[i]);
 	}
-	kvfree(timers);
+	kvfree(places);
 }
 
 unsigned long plain_size(void)
 {
-	return sizeof(struct plain_timer);
+	return sizeof(struct plain_one);
 }
 
-void plain_add(unsigned long n)
+static __always_inline void add(int id, unsigned long n)
 {
-	for_each_timer(t, n) {
-		(*t)->timer.expires = (*t)->expires;
-		add_timer(&(*t)->timer);
+	for_each_place(p, n) {
+		(*p)->timers[id].expires = (*p)->expires;
+		add_timer(&(*p)->timers[id]);
 	}
 }
 
-void plain_arm(unsigned long n, unsigned long shift)
+void plain_add(unsigned int id, unsigned long n)
 {
-	for_each_timer(t, n)
-		mod_timer(&(*t)->timer, (*t)->expires + shift);
+	with_number(id, add, n);
 }
 
-void plain_arm_at(unsigned long n, unsigned long expires)
+static __always_inline void arm(int id, unsigned long n, unsigned long shift)
 {
-	for_each_timer(t, n)
-		mod_timer(&(*t)->timer, expires);
+	for_each_place(p, n)
+		mod_timer(&(*p)->timers[id], (*p)->expires + shift);
 }
 
-bool plain_any_pending(unsigned long n)
+void plain_arm(unsigned int id, unsigned long n, unsigned long shift)
 {
-	for_each_timer(t, n)
-		if (timer_pending(&(*t)->timer))
+	with_number(id, arm, n, shift);
+}
+
+static __always_inline void arm_at(int id, unsigned long n, unsigned long expires)
+{
+	for_each_place(p, n)
+		mod_timer(&(*p)->timers[id], expires);
+}
+
+void plain_arm_at(unsigned int id, unsigned long n, unsigned long expires)
+{
+	with_number(id, arm_at, n, expires);
+}
+
+static __always_inline bool any_pending(int id, unsigned long n)
+{
+	for_each_place(p, n)
+		if (timer_pending(&(*p)->timers[id]))
 			return true;
 	return false;
 }
 
-void plain_cancel(unsigned long n)
+bool plain_any_pending(unsigned int id, unsigned long n)
 {
-	for_each_timer(t, n)
-		timer_delete(&(*t)->timer);
+	return with_number(id, any_pending, n);
 }
 
-void plain_cancel_sync(unsigned long n)
+static __always_inline void cancel(int id, unsigned long n)
 {
-	for_each_timer(t, n)
-		timer_delete_sync(&(*t)->timer);
+	for_each_place(p, n)
+		timer_delete(&(*p)->timers[id]);
 }
 
-void plain_shutdown_sync(unsigned long n)
+void plain_cancel(unsigned int id, unsigned long n)
 {
-	for_each_timer(t, n)
-		timer_shutdown_sync(&(*t)->timer);
+	with_number(id, cancel, n);
+}
+
+static __always_inline void cancel_sync(int id, unsigned long n)
+{
+	for_each_place(p, n)
+		timer_delete_sync(&(*p)->timers[id]);
+}
+
+void plain_cancel_sync(unsigned int id, unsigned long n)
+{
+	with_number(id, cancel_sync, n);
+}
+
+static __always_inline void shutdown_sync(int id, unsigned long n)
+{
+	for_each_place(p, n)
+		timer_shutdown_sync(&(*p)->timers[id]);
+}
+
+void plain_shutdown_sync(unsigned int id, unsigned long n)
+{
+	with_number(id, shutdown_sync, n);
 }
 
 void plain_lock_bh(unsigned long n)

@@ -11,20 +11,23 @@ u64 plain_instructions(void);
 unsigned long plain_irq_save(void);
 void plain_irq_restore(unsigned long flags);
 
-/* A set of timers; there is one at a time. */
+/* A set of places with several timers each; there is one at a time. */
+#define PLAIN_SEVERAL 3
+
+
 int plain_make(unsigned long n);
 void plain_set(unsigned long i, unsigned long expires);
 void plain_free(void);
 unsigned long plain_size(void);
 
-/* Each does something with the first n timers. */
-void plain_add(unsigned long n);
-void plain_arm(unsigned long n, unsigned long shift);
-void plain_arm_at(unsigned long n, unsigned long expires);
-bool plain_any_pending(unsigned long n);
-void plain_cancel(unsigned long n);
-void plain_cancel_sync(unsigned long n);
-void plain_shutdown_sync(unsigned long n);
+/* Each does something with one of the timers of each of the first n places. */
+void plain_add(unsigned int id, unsigned long n);
+void plain_arm(unsigned int id, unsigned long n, unsigned long shift);
+void plain_arm_at(unsigned int id, unsigned long n, unsigned long expires);
+bool plain_any_pending(unsigned int id, unsigned long n);
+void plain_cancel(unsigned int id, unsigned long n);
+void plain_cancel_sync(unsigned int id, unsigned long n);
+void plain_shutdown_sync(unsigned int id, unsigned long n);
 
 /* Each takes and releases a lock n times. */
 void plain_lock_bh(unsigned long n);

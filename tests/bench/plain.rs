@@ -36,19 +36,23 @@ pub(crate) fn instructions(what: impl FnOnce()) -> u64 {
     end - start
 }
 
-/// Timers in C. There is one such set at a time: nobody else makes one.
-pub(crate) struct Plain {
+/// How many timers there are on one state, where there are several.
+pub(crate) const SEVERAL: usize = bindings::PLAIN_SEVERAL as usize;
+
+/// Timers in C: those with the number `ID` of several in each place. There is one such set at a time:
+/// nobody else makes one.
+pub(crate) struct Plain<const ID: u32> {
     made: usize,
     _not_shared: NotThreadSafe,
 }
 
-impl Plain {
+impl<const ID: u32> Plain<ID> {
     fn check(&self, n: usize) -> usize {
         n.min(self.made)
     }
 }
 
-impl Side for Plain {
+impl<const ID: u32> Side for Plain<ID> {
     fn make(n: usize, expires: impl Fn(usize) -> Jiffies) -> Result<Self> {
         // SAFETY: There is no other set.
         to_result(unsafe { bindings::plain_make(n) })?;
@@ -69,41 +73,41 @@ impl Side for Plain {
 
     fn add(&self, n: usize) {
         // SAFETY: There are as many timers.
-        unsafe { bindings::plain_add(self.check(n)) }
+        unsafe { bindings::plain_add(ID, self.check(n)) }
     }
 
     fn arm(&self, n: usize, shift: JiffiesDelta) {
         // SAFETY: As above.
-        unsafe { bindings::plain_arm(self.check(n), shift.as_ticks()) }
+        unsafe { bindings::plain_arm(ID, self.check(n), shift.as_ticks()) }
     }
 
     fn arm_at(&self, n: usize, expires: Jiffies) {
         // SAFETY: As above.
-        unsafe { bindings::plain_arm_at(self.check(n), expires.as_raw()) }
+        unsafe { bindings::plain_arm_at(ID, self.check(n), expires.as_raw()) }
     }
 
     fn any_pending(&self, n: usize) -> bool {
         // SAFETY: As above.
-        unsafe { bindings::plain_any_pending(self.check(n)) }
+        unsafe { bindings::plain_any_pending(ID, self.check(n)) }
     }
 
     fn cancel(&self, n: usize) {
         // SAFETY: As above.
-        unsafe { bindings::plain_cancel(self.check(n)) }
+        unsafe { bindings::plain_cancel(ID, self.check(n)) }
     }
 
     fn cancel_sync(&self, n: usize) {
         // SAFETY: As above.
-        unsafe { bindings::plain_cancel_sync(self.check(n)) }
+        unsafe { bindings::plain_cancel_sync(ID, self.check(n)) }
     }
 
     fn shutdown_sync(&self, n: usize) {
         // SAFETY: As above.
-        unsafe { bindings::plain_shutdown_sync(self.check(n)) }
+        unsafe { bindings::plain_shutdown_sync(ID, self.check(n)) }
     }
 }
 
-impl Drop for Plain {
+impl<const ID: u32> Drop for Plain<ID> {
     fn drop(&mut self) {
         // SAFETY: It is the one set, and not used any more.
         unsafe { bindings::plain_free() }

@@ -2,8 +2,8 @@
 //! A timer in a static can't be armed before there is a guard to shut it down.
 
 use ktimer::{
-    prelude::*,
-    time::timer::GlobalTimer, //
+    extra::global_timer::GlobalTimer,
+    prelude::*, //
 };
 
 struct State;

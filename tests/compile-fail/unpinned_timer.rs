@@ -10,6 +10,6 @@ impl TimerCallback for State {
 }
 
 pub fn make() -> Timer<State> {
-    Timer::new(State)
+    new_timer!(State)
     //~^ E0308
 }

@@ -23,7 +23,7 @@ impl<T: Show> Show for Arc<T> {
 }
 
 /// A timer shows its state.
-impl<T: Show, C: 'static> Show for Timer<T, C> {
+impl<T: Show> Show for Timer<T> {
     fn show(&self, m: &SeqFile) {
         T::show(self, m);
     }

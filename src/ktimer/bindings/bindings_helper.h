@@ -12,4 +12,3 @@
 /* `bindgen` takes HZ for what user space is told. */
 const unsigned long KTIMER_HZ = HZ;
 const unsigned long KTIMER_MAX_JIFFY_OFFSET = MAX_JIFFY_OFFSET;
-const unsigned long KTIMER_NEXT_MAX_DELTA = TIMER_NEXT_MAX_DELTA;

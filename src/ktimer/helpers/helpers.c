@@ -7,5 +7,6 @@
 #include "helpers.h"
 
 #include "cpu.c"
+#include "lockdep.c"
 #include "spinlock.c"
 #include "timer.c"

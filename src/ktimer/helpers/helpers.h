@@ -27,6 +27,11 @@ void ktimer_helper_spin_lock_bh(spinlock_t *lock) KTIMER_NAMES(_raw_spin_lock_bh
 void ktimer_helper_spin_unlock_bh(spinlock_t *lock) KTIMER_NAMES(_raw_spin_unlock_bh);
 int ktimer_helper_spin_trylock_bh(spinlock_t *lock) KTIMER_NAMES(_raw_spin_trylock_bh);
 
+#ifdef CONFIG_PROVE_LOCKING
+void ktimer_helper_lockdep_assert_in_softirq(void);
+void ktimer_helper_lockdep_assert_irqs_enabled(void);
+#endif
+
 bool ktimer_helper_cpu_online(unsigned int cpu);
 
 #ifdef CONFIG_DEBUG_OBJECTS_TIMERS

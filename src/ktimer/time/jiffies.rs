@@ -18,7 +18,9 @@
 //! | `jiffies + n` | [`Jiffies`] `+` [`JiffiesDelta`] |
 //! | `time_after()`, `time_before()` | [`Jiffies::is_after`] |
 //! | `time_after_eq()`, `time_before_eq()` | its opposite |
-//! | `msecs_to_jiffies()` | [`JiffiesDelta::from_millis`] |
+//! | `msecs_to_jiffies()`, `usecs_to_jiffies()` | [`JiffiesDelta::from_millis`], [`JiffiesDelta::from_micros`] |
+//! | `jiffies_to_nsecs()` and its kin | [`Delta::from`] |
+//! | `nsecs_to_jiffies64()` | [`JiffiesDelta::try_from`] |
 //! | `round_jiffies()`, `round_jiffies_up()` | [`Jiffies::round`], [`Jiffies::round_up`] |
 //! | `round_jiffies_relative()` | [`JiffiesDelta::round`] |
 //! | `round_jiffies_up_relative()` | [`JiffiesDelta::round_up`] |
@@ -30,10 +32,13 @@
 
 use crate::bindings;
 use core::ops::Add;
+#[cfg(ktimer_kernel_jiffy)]
+use kernel::time::Jiffy;
 use kernel::{
     cpu::CpuId,
     fmt,
-    prelude::*, //
+    prelude::*,
+    time::Delta, //
 };
 
 /// A point in time: a value of the counter `jiffies`.
@@ -105,7 +110,7 @@ impl Jiffies {
     /// The first of the points in time that follow this one at intervals of `period` which is not
     /// past at `now`, and how many of them were. A period of no time is taken for one tick.
     ///
-    /// For `hrtimer`s, C has `hrtimer_forward()`.
+    /// For `hrtimer`s, C has `hrtimer_forward()`, which counts the first of them, too.
     ///
     /// # Examples
     ///
@@ -114,12 +119,12 @@ impl Jiffies {
     /// # use kernel::prelude::*;
     /// let due = Jiffies::from_raw(100);
     /// let period = JiffiesDelta::from_ticks(10)?;
-    /// assert!(due.forward(Jiffies::from_raw(101), period) == (Jiffies::from_raw(110), 0));
-    /// assert!(due.forward(Jiffies::from_raw(131), period) == (Jiffies::from_raw(140), 3));
+    /// assert!(due.next_after(Jiffies::from_raw(101), period) == (Jiffies::from_raw(110), 0));
+    /// assert!(due.next_after(Jiffies::from_raw(131), period) == (Jiffies::from_raw(140), 3));
     /// # Ok::<(), Error>(())
     /// ```
     #[inline]
-    pub const fn forward(self, now: Self, period: JiffiesDelta) -> (Self, c_ulong) {
+    pub const fn next_after(self, now: Self, period: JiffiesDelta) -> (Self, c_ulong) {
         let period = if period.0 == 0 { 1 } else { period.0 };
         let next = self.0.wrapping_add(period);
         let missed = if now.is_after(Self(next)) {
@@ -170,9 +175,15 @@ impl JiffiesDelta {
     /// A second: C's `HZ`.
     pub const SECOND: Self = Self(bindings::KTIMER_HZ);
 
-    /// The longest delay that a timer is set for without the timer wheel's shortening it: C's
-    /// `TIMER_NEXT_MAX_DELTA`.
-    pub const TIMER_MAX: Self = Self(bindings::KTIMER_NEXT_MAX_DELTA);
+    /// The longest delay that a timer may be armed for: the capacity of the timer wheel (C's
+    /// `WHEEL_TIMEOUT_CUTOFF`, less one). It shortens longer delays, so that the timer is early.
+    ///
+    /// The wheel counts from the last tick that it has processed. A CPU that is behind with that
+    /// takes as much off.
+    pub const TIMER_MAX: Self = Self((63 << (3 * Self::TIMER_LEVELS - 3)) - 1);
+
+    /// How many levels the timer wheel has: C's `LVL_DEPTH`.
+    pub const TIMER_LEVELS: u32 = if bindings::KTIMER_HZ > 100 { 9 } else { 8 };
 
     /// A span of `ticks`, or `EINVAL` where that is more than [`MAX`](Self::MAX).
     #[inline]
@@ -190,6 +201,15 @@ impl JiffiesDelta {
     #[inline]
     pub fn from_millis(ms: u32) -> Self {
         Self::saturating(kernel::time::msecs_to_jiffies(ms))
+    }
+
+    /// The least number of ticks that lasts `us` microseconds, at most [`MAX`](Self::MAX).
+    ///
+    /// The C function is `usecs_to_jiffies()`.
+    #[inline]
+    pub fn from_micros(us: u32) -> Self {
+        // SAFETY: It takes any number, and only computes.
+        Self::saturating(unsafe { bindings::__usecs_to_jiffies(us) })
     }
 
     /// The span from now to a whole second, about this long: for timers that need not be exact, so
@@ -254,6 +274,66 @@ impl JiffiesDelta {
         } else {
             Self(ticks)
         }
+    }
+}
+
+/// The span in nanoseconds, to the next whole one, or the longest that there is.
+///
+/// C's functions are `jiffies_to_nsecs()` and its kin.
+impl From<JiffiesDelta> for Delta {
+    #[inline]
+    fn from(span: JiffiesDelta) -> Self {
+        const HZ: c_ulong = JiffiesDelta::SECOND.0;
+        const NSEC_PER_SEC: c_ulong = 1_000_000_000;
+
+        let (seconds, ticks) = (span.0 / HZ, span.0 % HZ);
+        // No product of these is more than a `u32` holds: ticks are less than `HZ`.
+        let nanos = ticks * (NSEC_PER_SEC / HZ) + (ticks * (NSEC_PER_SEC % HZ)).div_ceil(HZ);
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        Delta::from_nanos(
+            seconds
+                .saturating_mul(kernel::time::NSEC_PER_SEC)
+                .saturating_add(nanos as i64),
+        )
+    }
+}
+
+/// The least number of ticks that lasts so long. Gives `EINVAL` for a span that is negative, or more
+/// than [`JiffiesDelta::MAX`].
+///
+/// The C function is `nsecs_to_jiffies64()`, which rounds down.
+impl TryFrom<Delta> for JiffiesDelta {
+    type Error = Error;
+
+    #[inline]
+    fn try_from(span: Delta) -> Result<Self> {
+        const TICK: u64 = (1_000_000_000 / bindings::KTIMER_HZ) as u64;
+
+        let nanos = u64::try_from(span.as_nanos()).map_err(|_| EINVAL)?;
+        // SAFETY: It takes any number, and only computes.
+        let ticks = unsafe { bindings::nsecs_to_jiffies64(nanos.saturating_add(TICK - 1)) };
+        Self::from_ticks(c_ulong::try_from(ticks).map_err(|_| EINVAL)?)
+    }
+}
+
+/// The span as the kernel crate has it in jiffies, too.
+#[cfg(ktimer_kernel_jiffy)]
+impl From<JiffiesDelta> for Delta<Jiffy> {
+    #[inline]
+    fn from(span: JiffiesDelta) -> Self {
+        // By the type invariant it is at most `MAX`, half of what fits.
+        Delta::from_jiffies(span.0 as isize)
+    }
+}
+
+/// Gives `EINVAL` for a span that is negative, or more than [`JiffiesDelta::MAX`].
+#[cfg(ktimer_kernel_jiffy)]
+impl TryFrom<Delta<Jiffy>> for JiffiesDelta {
+    type Error = Error;
+
+    #[inline]
+    fn try_from(span: Delta<Jiffy>) -> Result<Self> {
+        Self::from_ticks(c_ulong::try_from(span.as_jiffies()).map_err(|_| EINVAL)?)
     }
 }
 

@@ -5,7 +5,7 @@
 //! A [`Timer<T>`] is the kernel's `struct timer_list` together with a `T`, the state that its
 //! callback works on. `T` implements [`TimerCallback`]. Both the callback and the timer's owner see
 //! that state as `&T`, at the same time on different CPUs, so `T` must be [`Sync`]: atomics, or a
-//! [`SpinLockBh`](crate::sync::SpinLockBh).
+//! [`SpinLockBh`](crate::sync::SpinLockBh). A [`Timers<T, N>`] is `N` timers on one state.
 //!
 //! # Vocabulary
 //!
@@ -21,7 +21,7 @@
 //! - Arm: make pending, or move the expiry of a pending timer.
 //! - Cancel: make a pending timer inactive. This does not stop a running callback.
 //! - Cancel synchronously: cancel, and wait for a running callback to end.
-//! - Shut down: cancel synchronously, and refuse all arming from then on.
+//! - Shut down: cancel, and refuse all arming from then on; synchronously: wait for the callback, too.
 //!
 //! Events:
 //!
@@ -39,20 +39,41 @@
 //!   +-----------------------------------------------+
 //! ```
 //!
+//! # How late
+//!
+//! A timer that is armed for jiffy `e` expires at the first multiple of the granularity after `e`.
+//! The granularity is 1 for delays of less than 63 jiffies, and `8^n` for those from `63 * 8^(n-1)`
+//! to less than `63 * 8^n`: at most 8/63 of the delay. A delay of more than
+//! [`JiffiesDelta::TIMER_MAX`] is cut, so that the timer is early: that is the one such case.
+//!
+//! # What is ordered
+//!
+//! - What happens before arming is seen by the callback only as far as the state's own locks and
+//!   atomics see to that: where a pending timer is armed for the jiffy that it is pending for
+//!   already, the timer core takes no lock, and arming orders nothing.
+//! - All that a callback did happens before [`cancel_sync`](Timer::cancel_sync),
+//!   [`shutdown_sync`](Timer::shutdown_sync) and dropping return, if they waited for it.
+//! - Of arming and cancelling at once, one comes after the other, in an order that nobody knows. A
+//!   timer that must stay inactive has to be shut down: whatever arms it then has no effect.
+//!
 //! # Why this is sound
 //!
 //! The timer core holds a raw pointer to the `timer_list` while the timer is pending or running.
 //!
 //! - It stays valid since a [`Timer`] can only be made in place, pinned, and its destructor calls
 //!   `timer_shutdown_sync()`. When that returns, the callback is not running, and arming has no
-//!   effect any more, whoever tries; `timer_delete_sync()` promises that only if nobody arms.
-//! - The callback gets the state as `&T` only, as does everybody else, and `T: Sync`.
+//!   effect any more, whoever tries; `timer_delete_sync()` promises that only if nobody arms. Where
+//!   one state has several timers, all of them are shut down before any of it goes: what one
+//!   callback arms meanwhile is shut down already, or will be.
+//! - The pointer has the provenance of the whole [`Timer`]: each operation derives it from a
+//!   reference to that, so that the callback may go from it to the state.
+//! - The callback gets the state as `&T` only, as does everybody else, and `T: Sync`. A destructor
+//!   gets a `&mut Timer`, while the callback may still have its `&T`; that is allowed since a
+//!   [`Timer`] is not [`Unpin`], and nothing is read or written through that reference before the
+//!   callback has ended. No method gives a `&mut` to anything inside.
 //! - `T: 'static`, so what the state points to outlives even a timer that is leaked while armed.
 //! - What the callback may do only while it runs, it does by way of its [`TimerContext`], which
 //!   can't leave it.
-//! - `add_timer_on()`, `add_timer_local()` and `add_timer_global()` change the timer's flags
-//!   without a lock, so nothing else may be done to the timer meanwhile. Their counterparts ask for
-//!   `Pin<&mut Timer>`, and refuse a timer that is pending or running.
 //!
 //! # Hard cases
 //!
@@ -65,36 +86,35 @@
 //! - **Dropped, or cancelled synchronously, while holding a lock that the callback takes**:
 //!   likewise; lockdep reports it (`possible circular locking dependency detected`).
 //! - **Armed after it was shut down**: nothing happens; the result [tells](Armed::is_shut_down).
-//! - **Armed and cancelled on two CPUs at once**: one comes after the other. A timer that must stay
-//!   inactive has to be shut down.
-//! - **Leaked while armed** (`core::mem::forget()`): its memory and its state stay valid, and it
-//!   expires. But its callback is the module's code, which goes when the module is unloaded: then
-//!   the kernel calls what is not there any more. This is so for all that the kernel crate
-//!   registers, and no type can prevent it. Keep timers where they are dropped; a module that has
-//!   leaked one must not be unloaded before it has expired for the last time.
+//! - **Leaked while armed**, by `core::mem::forget()`, in a cycle of `Arc`s, or as part of what a
+//!   static holds: its memory and its state stay valid, and it expires. But its callback is the
+//!   module's code, which goes when the module is unloaded: then the kernel calls what is not there
+//!   any more. This is so for all that the kernel crate registers, and no type can prevent it. Keep
+//!   timers where they are dropped; a module that has leaked one must not be unloaded before it has
+//!   expired for the last time.
+//! - **Made in a `MaybeUninit`**: [`pin_init::Wrapper`] makes a timer in a `MaybeUninit`, which
+//!   never drops it, and so frees memory that is pinned. If an initialiser has armed the timer
+//!   meanwhile, by [`pin_chain`](pin_init::PinInit::pin_chain), the timer core has a pointer to what
+//!   is freed. This is a hole of pin-init's, for whatever it pins; don't wrap timers so.
+//! - **Sleeping in the callback**, by `CondVar::wait()` and a guard of
+//!   [`lock()`](kernel::sync::lock::Lock::lock), say: it compiles, and is a bug. The guard of
+//!   `lock_with()`, which a callback is to use, can't be waited with.
 //! - **`jiffies` wraps around**: points in time are compared as `time_after()` does.
 //! - **PREEMPT_RT**: the callback runs in a thread, with bottom halves disabled, and may be
 //!   preempted. Waiting for it sleeps, so [`cancel_sync`](Timer::cancel_sync),
-//!   [`shutdown_sync`](Timer::shutdown_sync) and dropping must not happen in atomic context there,
-//!   but for [`IrqSafe`] timers. Spinlocks sleep too, so an [`IrqSafe`] callback must take none.
+//!   [`shutdown_sync`](Timer::shutdown_sync) and dropping must not happen in atomic context there.
 //!
 //! # Where the C functions are
 //!
 //! | C | here |
 //! |---|---|
 //! | `struct timer_list` | [`Timer<T>`], together with what it is embedded in |
-//! | `timer_setup()`, `timer_init_key()` | [`Timer::new`], [`Timer::with_flags`] |
+//! | `timer_setup()`, `timer_init_key()` | [`new_timer!`](crate::new_timer) |
 //! | `timer_setup_on_stack()`, `timer_destroy_on_stack()` | the same; it finds out |
-//! | `DEFINE_TIMER()` | [`GlobalTimer`] |
-//! | `TIMER_DEFERRABLE`, `TIMER_PINNED` | [`Flags`] |
-//! | `TIMER_IRQSAFE` | [`IrqSafe`] |
 //! | the callback, `timer_container_of()` | [`TimerCallback::run`], its `&self` |
-//! | `add_timer()` | [`Timer::add`] |
-//! | `add_timer_on()` | [`Timer::add_on`] |
-//! | `add_timer_local()`, `add_timer_global()` | [`Timer::add_local`], [`Timer::add_global`] |
-//! | `mod_timer()` | [`Timer::arm`]; from the callback [`TimerContext::arm`] |
+//! | `add_timer()`, `mod_timer()` | [`Timer::arm`]; from the callback [`TimerContext::arm`] |
 //! | `mod_timer_pending()` | [`Timer::arm_if_pending`] |
-//! | `timer_reduce()` | [`Timer::reduce`] |
+//! | `timer_reduce()` | [`Timer::reduce`]; from the callback [`TimerContext::rearm`] |
 //! | `timer_pending()` | [`Timer::is_pending`] |
 //! | `timer_delete()` | [`Timer::cancel`]; from the callback [`TimerContext::cancel`] |
 //! | `timer_delete_sync()` | [`Timer::cancel_sync`] |
@@ -107,8 +127,7 @@
 //!
 //! | once | today | here |
 //! |---|---|---|
-//! | `init_timer()`, `setup_timer()` | `timer_setup()` | [`Timer::new`] |
-//! | `TIMER_INITIALIZER()` | `DEFINE_TIMER()` | [`GlobalTimer`] |
+//! | `init_timer()`, `setup_timer()` | `timer_setup()` | [`new_timer!`](crate::new_timer) |
 //! | `timer->data`, `from_timer()` | `timer_container_of()` | [`TimerCallback::run`], its `&self` |
 //! | `del_timer()` | `timer_delete()` | [`Timer::cancel`] |
 //! | `del_timer_sync()` | `timer_delete_sync()` | [`Timer::cancel_sync`] |
@@ -116,175 +135,55 @@
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
-mod global;
-
-pub use global::{
-    GlobalTimer,
-    GlobalTimerGuard, //
-};
-
 use crate::{
-    bindings::cpu_online,
-    interrupt::{
-        BhDisabled,
-        LocalInterruptDisabled, //
-    },
+    bindings,
+    interrupt::BhDisabled,
     time::jiffies::{
         Jiffies,
         JiffiesDelta, //
-    },
+    }, //
 };
 use core::{
     marker::PhantomData,
-    ops::{
-        BitOr,
-        Deref, //
-    },
-    panic::Location,
+    ops::Deref,
     ptr, //
 };
 use kernel::{
-    bindings,
-    cpu::CpuId,
     prelude::*,
-    types::{
-        NotThreadSafe,
-        Opaque, //
-    }, //
+    sync::LockClassKey,
+    types::Opaque, //
+};
+use pin_init::{
+    cast_pin_init,
+    pin_init_from_closure, //
 };
 
-/// How a timer is to be treated by the timer core: C's `TIMER_*` flags, joined by `|`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flags(u32);
-
-impl Flags {
-    /// None of the others.
-    pub const NONE: Self = Self(0);
-
-    /// On an idle CPU it waits for another timer that wakes the CPU: C's `TIMER_DEFERRABLE`.
-    pub const DEFERRABLE: Self = Self(bindings::TIMER_DEFERRABLE);
-
-    /// It expires on the CPU that armed it: C's `TIMER_PINNED`.
-    pub const PINNED: Self = Self(bindings::TIMER_PINNED);
-}
-
-impl BitOr for Flags {
-    type Output = Self;
-
-    #[inline]
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-/// The state that an operation found a timer in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimerState {
-    /// Neither pending nor, as far as the operation looks, running.
-    Inactive,
-    /// To expire.
-    Pending,
-    /// Executing its callback.
-    Running,
-}
-
-impl TimerState {
-    /// From what the C functions return.
-    #[inline]
-    fn from_raw(found: c_int) -> Self {
-        match found {
-            0 => Self::Inactive,
-            1.. => Self::Pending,
-            _ => Self::Running,
-        }
-    }
-}
-
-/// What came of arming a timer.
+/// Creates a [`Timer`], or [`Timers`], initialiser with the given state and a newly-created lock
+/// class for each timer.
 ///
-/// It costs nothing unless it is asked.
-pub struct Armed<'a> {
-    timer: &'a Opaque<bindings::timer_list>,
-    found: c_int,
-}
-
-impl Armed<'_> {
-    /// Whether the timer was pending already.
-    #[inline]
-    pub fn was_pending(&self) -> bool {
-        self.found != 0
-    }
-
-    /// Whether the timer is shut down, so that it was not armed, or is not any more.
-    #[inline]
-    pub fn is_shut_down(&self) -> bool {
-        let timer = self.timer.get();
-        // SAFETY: The reference is to the field of a `Timer`, which is initialised. Shutting down
-        // clears the function, perhaps on another CPU just now: hence a volatile read.
-        unsafe { (&raw const (*timer).function).read_volatile() }.is_none()
-    }
-}
-
-/// How the callback of a timer is called: [`Softirq`] or [`IrqSafe`].
-pub trait CallbackMode: private::Sealed + 'static {
-    /// What the callback's [`TimerContext`] stands for.
-    type Token: 'static;
-
-    /// What the timer core needs to know of it.
-    #[doc(hidden)]
-    const FLAGS: Flags;
-
-    /// # Safety
-    ///
-    /// A callback that is called this way must be running on this CPU, for all of `'a`.
-    #[doc(hidden)]
-    unsafe fn token<'a>() -> &'a Self::Token;
-}
-
-/// The callback is called in softirq context, with interrupts enabled. This is what
-/// [`TimerCallback`] and [`Timer`] mean unless they say otherwise.
-pub enum Softirq {}
-
-/// The callback is called in softirq context, with interrupts disabled: C's `TIMER_IRQSAFE`.
+/// A timer's lock class has the given name, otherwise one that is generated from the file name and
+/// line number. Several timers on one state have to be named; their names tell how many there are.
 ///
-/// Such a timer may be waited for, and so dropped, with interrupts disabled and in a hard
-/// interrupt. It is a special case for the core of the kernel; drivers want [`Softirq`].
-pub enum IrqSafe {}
-
-impl CallbackMode for Softirq {
-    type Token = BhDisabled;
-
-    const FLAGS: Flags = Flags::NONE;
-
-    #[inline]
-    unsafe fn token<'a>() -> &'a BhDisabled {
-        // SAFETY: The timer core runs expired timers in softirq context (on PREEMPT_RT: in a thread
-        // that has disabled bottom halves), and does so for all of `'a`.
-        unsafe { BhDisabled::assume_disabled() }
-    }
+/// The C macro is `timer_setup()`; on the stack, `timer_setup_on_stack()`.
+#[macro_export]
+macro_rules! new_timer {
+    ($state:expr $(, $name:literal)? $(,)?) => {
+        <$crate::time::timer::Timer<_>>::new(
+            $state, [::kernel::optional_name!($($name)?)], [::kernel::static_lock_class!()])
+    };
+    ($state:expr $(, $name:literal)+ $(,)?) => {
+        <$crate::time::timer::Timers<_, _>>::new_all(
+            $state,
+            [$(::kernel::optional_name!($name)),+],
+            [$($crate::new_timer!(@class $name)),+],
+        )
+    };
+    (@class $name:literal) => { ::kernel::static_lock_class!() };
 }
-
-impl CallbackMode for IrqSafe {
-    type Token = LocalInterruptDisabled;
-
-    const FLAGS: Flags = Flags(bindings::TIMER_IRQSAFE);
-
-    #[inline]
-    unsafe fn token<'a>() -> &'a LocalInterruptDisabled {
-        // SAFETY: The timer core keeps interrupts disabled while it calls the callback of a timer
-        // with `TIMER_IRQSAFE`, for all of `'a`.
-        unsafe { LocalInterruptDisabled::assume_disabled() }
-    }
-}
-
-mod private {
-    pub trait Sealed {}
-    impl Sealed for super::Softirq {}
-    impl Sealed for super::IrqSafe {}
-}
+pub use new_timer;
 
 /// The state of a timer, and what is done when the timer expires.
-pub trait TimerCallback<C: CallbackMode = Softirq>: Sync + Sized + 'static {
+pub trait TimerCallback: Sync + Sized + 'static {
     /// Runs each time that the timer expires.
     ///
     /// It runs in softirq context, so it must not sleep: no allocation with `GFP_KERNEL`, no mutex,
@@ -292,29 +191,42 @@ pub trait TimerCallback<C: CallbackMode = Softirq>: Sync + Sized + 'static {
     /// PREEMPT_RT it runs in a thread, with bottom halves disabled.
     ///
     /// C's counterpart is the `function` of a `struct timer_list`.
-    fn run(&self, context: TimerContext<'_, Self, C>);
+    fn run(&self, context: TimerContext<'_, Self>);
+}
+
+/// A callback of one of `N` timers on a `T`. What holds for [`TimerCallback::run`] holds for it.
+pub type TimerFn<T, const N: usize> = fn(&T, TimerContext<'_, T, N>);
+
+/// The state of `N` timers, and what is done when each of them expires. See [`Timers`].
+pub trait TimerCallbacks<const N: usize>: Sync + Sized + 'static {
+    /// Their callbacks: a timer's number is its place here.
+    const CALLBACKS: [TimerFn<Self, N>; N];
+}
+
+impl<T: TimerCallback> TimerCallbacks<1> for T {
+    const CALLBACKS: [TimerFn<Self, 1>; 1] = [T::run];
 }
 
 /// A kernel timer and the state that its callback works on.
 ///
-/// It is made in place, by [`new`](Self::new), in whatever place is pinned. Dereferencing it gives
-/// the state. Dropping it shuts it down.
+/// It is made in place, by [`new_timer!`](crate::new_timer), in whatever place is pinned.
+/// Dereferencing it gives the state. Dropping it shuts it down.
+///
+/// (`N` and `ID` are for [`Timers`]: this is the timer with the number `ID` of `N`.)
 ///
 /// # Dropping
 ///
 /// The destructor calls `timer_shutdown_sync()`, which waits for a running callback. So a timer
 /// must not be dropped
 ///
-/// - in its own callback, nor (unless it is [`IrqSafe`]) in a hard interrupt: it would wait for
-///   ever;
+/// - in its own callback, nor in a hard interrupt: it would wait for ever;
 /// - while a lock is held that its callback takes: likewise; lockdep reports it;
-/// - in atomic context on PREEMPT_RT, where the callback is a thread to be waited for, unless it is
-///   [`IrqSafe`].
+/// - in atomic context on PREEMPT_RT, where the callback is a thread to be waited for.
 ///
 /// # Invariants
 ///
-/// `timer` was initialised by `timer_init_key()` with `Self::expired` as its function, and
-/// has not moved since.
+/// All of the `timers` were initialised by `timer_init_key()`, each with `expired` of its number as
+/// its function, and have not moved since.
 ///
 /// # Examples
 ///
@@ -326,18 +238,18 @@ pub trait TimerCallback<C: CallbackMode = Softirq>: Sync + Sized + 'static {
 /// use kernel::sync::atomic::{Atomic, Relaxed};
 ///
 /// struct Beat {
-///     count: Atomic<u32>,
+///     count: Atomic<usize>,
 /// }
 ///
 /// impl TimerCallback for Beat {
 ///     fn run(&self, context: TimerContext<'_, Self>) {
-///         let missed = context.forward(JiffiesDelta::SECOND);
-///         self.count.fetch_add(1 + missed as u32, Relaxed);
+///         let missed = context.rearm(JiffiesDelta::SECOND);
+///         self.count.fetch_add(1 + missed, Relaxed);
 ///     }
 /// }
 ///
 /// // In a `KBox`.
-/// let beat = KBox::pin_init(Timer::new(Beat { count: Atomic::new(0) }), GFP_KERNEL)?;
+/// let beat = KBox::pin_init(new_timer!(Beat { count: Atomic::new(0) }), GFP_KERNEL)?;
 /// beat.arm(Jiffies::now() + JiffiesDelta::SECOND);
 /// pr_info!("{} beats so far\n", beat.count.load(Relaxed));
 /// assert!(beat.is_pending());
@@ -345,14 +257,14 @@ pub trait TimerCallback<C: CallbackMode = Softirq>: Sync + Sized + 'static {
 ///
 /// // Shared by way of an `Arc`.
 /// # use kernel::sync::Arc;
-/// let beat = Arc::pin_init(Timer::new(Beat { count: Atomic::new(0) }), GFP_KERNEL)?;
+/// let beat = Arc::pin_init(new_timer!(Beat { count: Atomic::new(0) }), GFP_KERNEL)?;
 /// let other = beat.clone();
 /// other.arm(Jiffies::now() + JiffiesDelta::SECOND);
 /// assert!(beat.is_pending());
 ///
 /// // On the stack.
 /// # use pin_init::stack_pin_init;
-/// stack_pin_init!(let beat = Timer::new(Beat { count: Atomic::new(0) }));
+/// stack_pin_init!(let beat = new_timer!(Beat { count: Atomic::new(0) }));
 /// beat.arm(Jiffies::now() + JiffiesDelta::SECOND);
 /// # Ok::<(), Error>(())
 /// ```
@@ -376,7 +288,7 @@ pub trait TimerCallback<C: CallbackMode = Softirq>: Sync + Sized + 'static {
 /// impl kernel::InPlaceModule for Heart {
 ///     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
 ///         try_pin_init!(Self {
-///             beat <- Timer::new(Beat),
+///             beat <- new_timer!(Beat),
 ///         }? Error)
 ///         .pin_chain(|heart| {
 ///             heart.as_ref().get_ref().beat.arm(Jiffies::now());
@@ -385,236 +297,364 @@ pub trait TimerCallback<C: CallbackMode = Softirq>: Sync + Sized + 'static {
 ///     }
 /// }
 /// ```
-#[pin_data(PinnedDrop)]
+///
+/// A timer and a work item that arm each other. Whoever ends this breaks the circle first: from then
+/// on the timer refuses to be armed, also by work that is under way, and what the work holds of the
+/// device goes with the work. (Without shutting down, the work may arm a timer that its owner has
+/// deleted already, and is about to free.)
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use ktimer::prelude::*;
+/// use kernel::{
+///     sync::Arc,
+///     workqueue::{self, impl_has_work, new_work, Work, WorkItem},
+/// };
+///
+/// /// Polled at intervals, by a work item, since that takes sleeping.
+/// #[pin_data]
+/// struct Device {
+///     #[pin]
+///     poll: Timer<Poll>,
+///     #[pin]
+///     work: Work<Device>,
+/// }
+///
+/// /// The timer's state: what to queue.
+/// #[pin_data]
+/// struct Poll {
+///     #[pin]
+///     device: SpinLockBh<Option<Arc<Device>>>,
+/// }
+///
+/// impl_has_work! {
+///     impl HasWork<Self> for Device { self.work }
+/// }
+///
+/// impl TimerCallback for Poll {
+///     fn run(&self, context: TimerContext<'_, Self>) {
+///         // Under the lock, so that the reference that is dropped here is not the last one.
+///         if let Some(device) = &*self.device.lock_with(&context) {
+///             let _ = workqueue::system().enqueue(device.clone());
+///         }
+///     }
+/// }
+///
+/// impl WorkItem for Device {
+///     type Pointer = Arc<Self>;
+///
+///     fn run(this: Arc<Self>) {
+///         // Here it may sleep. Then comes the next poll.
+///         this.poll.arm(Jiffies::now() + JiffiesDelta::SECOND);
+///     }
+/// }
+///
+/// impl Device {
+///     fn start() -> Result<Arc<Self>> {
+///         let device = Arc::pin_init(
+///             pin_init!(Self {
+///                 poll <- new_timer!(pin_init!(Poll { device <- new_spinlock_bh!(None) })),
+///                 work <- new_work!("Device::work"),
+///             }),
+///             GFP_KERNEL,
+///         )?;
+///         *device.poll.device.lock() = Some(device.clone());
+///         device.poll.arm(Jiffies::now());
+///         Ok(device)
+///     }
+///
+///     fn stop(&self) {
+///         self.poll.shutdown_sync();
+///         let circle = self.poll.device.lock().take();
+///         // Not under the lock.
+///         drop(circle);
+///     }
+/// }
+///
+/// let device = Device::start()?;
+/// device.stop();
+/// assert!(device.poll.arm(Jiffies::now()).is_shut_down());
+/// # Ok::<(), Error>(())
+/// ```
+#[repr(transparent)]
+pub struct Timer<T, const N: usize = 1, const ID: usize = 0>(Inner<T, N>);
+
+/// What a [`Timer`] is made of; by itself it is never dropped.
+#[pin_data]
 #[repr(C)]
-pub struct Timer<T, C = Softirq> {
+struct Inner<T, const N: usize> {
     #[pin]
-    timer: Opaque<bindings::timer_list>,
+    timers: [Opaque<bindings::timer_list>; N],
     #[pin]
     state: T,
-    _mode: PhantomData<C>,
 }
 
+/// `N` kernel timers, up to eight, on one state, each with a callback of its own.
+///
+/// The timers are numbered. [`timer::<ID>()`](Timer::timer) is the one with the number `ID`, for
+/// all that a [`Timer`] can do; a callback reaches them by
+/// [`TimerContext::timer`]. A number that there is not does not compile. Dropping it shuts all of
+/// them down, and then drops the state.
+///
+/// # Examples
+///
+/// A connection sends again what was not acknowledged, and has something to say when there is
+/// nothing to send. Each of the two timers arms the other:
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use ktimer::prelude::*;
+/// use kernel::sync::atomic::{Atomic, Relaxed};
+/// use ktimer::time::timer::{TimerCallbacks, TimerFn, Timers};
+///
+/// struct Connection {
+///     unacknowledged: Atomic<usize>,
+/// }
+///
+/// const RETRANSMIT: usize = 0;
+/// const KEEP_ALIVE: usize = 1;
+///
+/// impl TimerCallbacks<2> for Connection {
+///     const CALLBACKS: [TimerFn<Self, 2>; 2] = [Self::retransmit, Self::keep_alive];
+/// }
+///
+/// impl Connection {
+///     /// The time for an acknowledgement is over.
+///     fn retransmit(&self, context: TimerContext<'_, Self, 2>) {
+///         if self.unacknowledged.load(Relaxed) > 0 {
+///             context.arm(Jiffies::now() + JiffiesDelta::SECOND);
+///         } else {
+///             context.timer::<KEEP_ALIVE>().arm(Jiffies::now() + JiffiesDelta::SECOND);
+///         }
+///     }
+///
+///     /// Nothing was sent for long.
+///     fn keep_alive(&self, context: TimerContext<'_, Self, 2>) {
+///         self.unacknowledged.fetch_add(1, Relaxed);
+///         context.timer::<RETRANSMIT>().arm(Jiffies::now() + JiffiesDelta::SECOND);
+///     }
+/// }
+///
+/// let connection: Pin<KBox<Timers<Connection, 2>>> = KBox::pin_init(
+///     new_timer!(Connection { unacknowledged: Atomic::new(0) }, "retransmit", "keep_alive"),
+///     GFP_KERNEL,
+/// )?;
+/// connection.timer::<KEEP_ALIVE>().arm(Jiffies::now() + JiffiesDelta::SECOND);
+/// assert!(!connection.timer::<RETRANSMIT>().is_pending());
+/// connection.timer::<KEEP_ALIVE>().cancel_sync();
+/// # Ok::<(), Error>(())
+/// ```
+pub type Timers<T, const N: usize> = Timer<T, N, { usize::MAX }>;
+
 // The state costs its own size, and nothing else.
-const _: () =
-    assert!(size_of::<Timer<u64>>() == size_of::<bindings::timer_list>() + size_of::<u64>());
+const _: () = {
+    const TIMER: usize = size_of::<bindings::timer_list>();
+    assert!(size_of::<Timer<()>>() == TIMER);
+    assert!(size_of::<Timer<u64>>() == TIMER + 8);
+    assert!(size_of::<Timers<u64, 2>>() == 2 * TIMER + 8);
+    assert!(size_of::<Timers<u64, 8>>() == 8 * TIMER + 8);
+};
 
 // SAFETY: The timer core serialises all operations on a `timer_list`, from whatever thread, and
 // none of them is tied to the thread that made it. The state goes where the timer goes.
-unsafe impl<T: Send, C> Send for Timer<T, C> {}
+unsafe impl<T: Send, const N: usize, const ID: usize> Send for Timer<T, N, ID> {}
 
 // SAFETY: As above, and all that a shared reference gives of the state is `&T`.
-unsafe impl<T: Sync, C> Sync for Timer<T, C> {}
+unsafe impl<T: Sync, const N: usize, const ID: usize> Sync for Timer<T, N, ID> {}
 
 /// Whether a timer is on the stack of the current task, which debugobjects wants to be told.
 #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
 fn is_on_stack(timer: *const bindings::timer_list) -> bool {
     // SAFETY: It only compares the address with the bounds of the current task's stack.
-    unsafe { crate::bindings::object_is_on_stack(timer.cast()) }
+    unsafe { bindings::object_is_on_stack(timer.cast()) }
 }
 
-/// The name of every timer's lock class; what tells the classes apart is their key.
-#[cfg(CONFIG_LOCKDEP)]
-static LOCK_CLASS_NAME: &CStr = c"Timer";
-
-impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
-    /// An initialiser of a timer that is not pending, with the given state.
+impl<T: TimerCallback> Timer<T> {
+    /// An initialiser of a timer that is not pending, with the given state, and with the name and
+    /// key of its lock class: what [`new_timer!`](crate::new_timer) calls.
     ///
-    /// Each place in the source that calls this has a lock class of its own, so lockdep reports it
-    /// when a timer is waited for while a lock is held that its callback takes.
-    ///
-    /// The C macro is `timer_setup()`; on the stack, `timer_setup_on_stack()`. May be called from
-    /// any context.
-    #[track_caller]
+    /// May be called from any context. Fails as the state's initialiser does.
     #[inline]
-    pub fn new(state: impl PinInit<T>) -> impl PinInit<Self> {
-        Self::with_flags(state, Flags::NONE)
+    pub fn new<E>(
+        state: impl PinInit<T, E>,
+        name: [&'static CStr; 1],
+        key: [Pin<&'static LockClassKey>; 1],
+    ) -> impl PinInit<Self, E> {
+        // SAFETY: A `Timer` is transparent.
+        unsafe { cast_pin_init(Inner::new(state, name, key)) }
     }
+}
 
-    /// The same as [`new`](Self::new), with flags: those of the C macro `timer_setup()`.
-    #[track_caller]
+impl<T: TimerCallbacks<N>, const N: usize> Timers<T, N> {
+    /// An initialiser of timers that are not pending, with the given state, and with the names and
+    /// keys of their lock classes: what [`new_timer!`](crate::new_timer) calls.
+    ///
+    /// May be called from any context. Fails as the state's initialiser does.
     #[inline]
-    pub fn with_flags(state: impl PinInit<T>, flags: Flags) -> impl PinInit<Self> {
-        let caller = Location::caller();
-        pin_init!(Self {
+    pub fn new_all<E>(
+        state: impl PinInit<T, E>,
+        names: [&'static CStr; N],
+        keys: [Pin<&'static LockClassKey>; N],
+    ) -> impl PinInit<Self, E> {
+        // SAFETY: A `Timer` is transparent.
+        unsafe { cast_pin_init(Inner::new(state, names, keys)) }
+    }
+}
+
+impl<T, const N: usize> Timers<T, N> {
+    /// [Shuts down](Timer::shutdown_sync) all of the timers. None of the callbacks runs after this.
+    ///
+    /// What holds for [dropping](Timer#dropping) them holds for this.
+    ///
+    /// The C function is `timer_shutdown_sync()`, for each.
+    #[inline]
+    pub fn shutdown_sync_all(&self) {
+        for id in 0..N {
+            // SAFETY: By the type invariant each of the timers is initialised.
+            unsafe { bindings::timer_shutdown_sync(self.raw(id)) };
+        }
+    }
+}
+
+impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
+    /// What the timer core calls when each of the timers expires.
+    const EXPIRED: [unsafe extern "C" fn(*mut bindings::timer_list); N] = {
+        let mut expired = [Self::expired::<0> as unsafe extern "C" fn(*mut _); N];
+        let mut id = 1;
+        while id < N {
+            expired[id] = match id {
+                1 => Self::expired::<1>,
+                2 => Self::expired::<2>,
+                3 => Self::expired::<3>,
+                4 => Self::expired::<4>,
+                5 => Self::expired::<5>,
+                6 => Self::expired::<6>,
+                7 => Self::expired::<7>,
+                _ => panic!("there are at most eight timers on one state"),
+            };
+            id += 1;
+        }
+        expired
+    };
+
+    #[inline]
+    fn new<E>(
+        state: impl PinInit<T, E>,
+        names: [&'static CStr; N],
+        keys: [Pin<&'static LockClassKey>; N],
+    ) -> impl PinInit<Self, E> {
+        let timers = move |slot: *mut [Opaque<bindings::timer_list>; N]| {
+            let first = slot.cast::<bindings::timer_list>();
+            for (timer, ((expired, name), key)) in (0..N)
+                .map(|id| first.wrapping_add(id))
+                .zip(Self::EXPIRED.into_iter().zip(names).zip(keys))
+            {
+                // Without lockdep, C passes neither.
+                let (name, key) = if cfg!(CONFIG_LOCKDEP) {
+                    (name.as_char_ptr(), key.as_ptr())
+                } else {
+                    (ptr::null(), ptr::null_mut())
+                };
+                #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
+                let init = if is_on_stack(timer) {
+                    bindings::timer_init_key_on_stack
+                } else {
+                    bindings::timer_init_key
+                };
+                #[cfg(not(CONFIG_DEBUG_OBJECTS_TIMERS))]
+                let init = bindings::timer_init_key;
+                // SAFETY: `slot` is valid for writes and stays where it is, as all that is
+                // initialised pinned; it has `N` timers, of which this is one; an `Opaque` is
+                // transparent. The name and the key, where they are used, are statics.
+                unsafe { init(timer, Some(expired), 0, name, key) };
+            }
+            Ok::<(), E>(())
+        };
+        try_pin_init!(Self {
+            // It may fail; then there are no timers yet.
             state <- state,
-            // INVARIANT: This is the initialisation, and what is pinned does not move.
-            //
-            // SAFETY: `slot` is valid for writes while the closure runs.
-            timer <- Opaque::ffi_init(move |slot| unsafe { Self::init_raw(slot, flags, caller) }),
-            _mode: PhantomData,
-        })
+            // SAFETY: All of them are initialised, each by one call of `timer_init_key()`.
+            timers <- unsafe { pin_init_from_closure(timers) },
+        }? E)
     }
 
-    /// # Safety
-    ///
-    /// `slot` must be valid for writes, and be the `timer` of a `Timer<T, C>`.
-    #[inline]
-    unsafe fn init_raw(
-        slot: *mut bindings::timer_list,
-        flags: Flags,
-        caller: &'static Location<'static>,
-    ) {
-        #[cfg(CONFIG_LOCKDEP)]
-        let (name, key) = (
-            LOCK_CLASS_NAME.as_char_ptr(),
-            // Lockdep takes the address of a static key for its identity, and neither reads nor
-            // writes what is there; it wants as many addresses as there are subclasses. A
-            // `Location` is such an address, and there is one for each place in the source.
-            ptr::from_ref(caller)
-                .cast_mut()
-                .cast::<bindings::lock_class_key>(),
-        );
-        #[cfg(not(CONFIG_LOCKDEP))]
-        let (name, key) = {
-            let _ = caller;
-            (ptr::null(), ptr::null_mut())
-        };
-
-        #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
-        let init = if is_on_stack(slot) {
-            bindings::timer_init_key_on_stack
-        } else {
-            bindings::timer_init_key
-        };
-        #[cfg(not(CONFIG_DEBUG_OBJECTS_TIMERS))]
-        let init = bindings::timer_init_key;
-        let flags = flags | C::FLAGS;
-        // SAFETY: `slot` is valid for writes by the requirement of this function. The name and the
-        // key, where they are used, are statics.
-        unsafe { init(slot, Some(Self::expired), flags.0, name, key) };
-    }
-
-    /// What the timer core calls when the timer expires.
+    /// What the timer core calls when the timer with the number `ID` expires.
     ///
     /// # Safety
     ///
-    /// `timer` must be the `timer` of a live `Timer<T, C>`, and this be the timer core's call of
-    /// the function that it was set up with.
-    unsafe extern "C" fn expired(timer: *mut bindings::timer_list) {
-        // SAFETY: The timer core passes the `timer_list` that this function was set up with, which
-        // is the first field of a `repr(C)` `Timer<T, C>`. That one is alive, and pinned: its
-        // destructor waits for this function to return before anything of it goes. Nobody has an
-        // exclusive reference to it, but for the destructor, which only waits.
-        let timer = unsafe { &*timer.cast::<Self>() };
+    /// This must be the timer core's call, for a `timer_list` that this function was set up with: in
+    /// a `Timer` with this `T` and `N`, the one with the number `ID`.
+    unsafe extern "C" fn expired<const ID: usize>(timer: *mut bindings::timer_list) {
+        let first = timer.wrapping_sub(ID);
+        // SAFETY: The timers are the first field of a `repr(C)` `Inner`, and so of the `Timer` that
+        // this is one of. That is alive: its destructor waits for this function to return before
+        // anything of it goes. The pointer is what it was armed with, which `Timer::raw` derived
+        // from a reference to the whole `Timer`. Nobody uses an exclusive reference to it meanwhile,
+        // which is not `Unpin`: the destructor, and exclusive operations, wait for this function.
+        let owner = unsafe { &*first.cast::<Timers<T, N>>() };
+        let callback = const { T::CALLBACKS[ID] };
         // INVARIANT: This is the callback, and the context can't outlive this call.
-        timer.state.run(TimerContext {
-            timer,
-            _not_send: NotThreadSafe,
-        });
+        callback(owner, TimerContext { timer, owner });
+    }
+}
+
+impl<T, const N: usize, const ID: usize> Timer<T, N, ID> {
+    /// The number of this timer. (Used in each operation, so that the compiler's message names the
+    /// place where that is asked of all of them.)
+    const NUMBER: usize = {
+        assert!(ID < N, "which one of the timers? take it by timer::<ID>()");
+        ID
+    };
+
+    /// The `timer_list` with a number less than `N`.
+    #[inline]
+    fn raw(&self, id: usize) -> *mut bindings::timer_list {
+        // The timers are the first field of a `repr(C)` struct, an array of what is transparent. The
+        // pointer is good for all of the `Timer`: the timers, which are `Opaque`, may be written to.
+        ptr::from_ref(self)
+            .cast_mut()
+            .cast::<bindings::timer_list>()
+            .wrapping_add(id)
+    }
+
+    /// That of this timer.
+    #[inline]
+    pub(crate) fn this(&self) -> *mut bindings::timer_list {
+        self.raw(Self::NUMBER)
+    }
+
+    /// The timer with the number `OTHER`, of those on the same state.
+    #[inline]
+    pub fn timer<const OTHER: usize>(&self) -> &Timer<T, N, OTHER> {
+        const { assert!(OTHER < N, "there is no timer of that number") };
+        // SAFETY: Both are the same but for the number, which is not there when this runs.
+        unsafe { &*ptr::from_ref(self).cast() }
+    }
+
+    /// The state, pinned.
+    #[inline]
+    pub fn pinned_state(self: Pin<&Self>) -> Pin<&T> {
+        // SAFETY: The state is pinned as the timer is: it moves with the timer only, of which
+        // nothing gives a `&mut`, and it is dropped where it is.
+        unsafe { self.map_unchecked(|timer| &timer.0.state) }
     }
 
     /// Makes the timer pending, to expire at the first tick after `expires`; moves the expiry of a
     /// timer that is pending already. A point in time that has passed means the next tick.
     ///
-    /// The callback sees [`Jiffies::now`] after `expires`, and never before. For delays of 64
-    /// jiffies and more the timer wheel rounds up, by at most an eighth of the delay.
+    /// The callback sees [`Jiffies::now`] after `expires`, and never before, unless that is more
+    /// than [`JiffiesDelta::TIMER_MAX`] away. [How late](self#how-late) it may be, and
+    /// [what is ordered](self#what-is-ordered), the module tells.
     ///
     /// A timer that is shut down stays so; the result can tell. May be called from any context, the
     /// timer's own callback included ([`TimerContext::arm`]).
     ///
-    /// The C function is `mod_timer()`.
+    /// The C functions are `mod_timer()` and, for a timer that is not pending, `add_timer()`.
     #[inline]
     pub fn arm(&self, expires: Jiffies) -> Armed<'_> {
-        Armed {
-            timer: &self.timer,
-            // SAFETY: By the type invariant the timer is initialised.
-            found: unsafe { bindings::mod_timer(self.timer.get(), expires.as_raw()) },
-        }
-    }
-
-    /// Arms a timer that is not pending. Gives `EBUSY`, and leaves the timer alone, if it is.
-    ///
-    /// Of two CPUs that do this at once, the second may move the expiry that the first has set, as
-    /// in C; then the result tells that the timer [was pending](Armed::was_pending). May be called
-    /// from any context.
-    ///
-    /// The C function is `add_timer()`, but for its warning.
-    #[inline]
-    pub fn add(&self, expires: Jiffies) -> Result<Armed<'_>> {
-        if self.is_pending() {
-            return Err(EBUSY);
-        }
-        Ok(self.arm(expires))
-    }
-
-    /// Arms a timer that is neither pending nor running, to expire on the given CPU; from now on it
-    /// is [pinned](Flags::PINNED).
-    ///
-    /// Gives `EBUSY`, and leaves the timer alone, if it is pending or running; gives `ENXIO` if the
-    /// CPU is not online. A CPU that goes offline hands its timers over to another, but one that is
-    /// armed for it after that waits until it comes back. May be called from any context.
-    ///
-    /// The C function is `add_timer_on()`.
-    pub fn add_on(self: Pin<&mut Self>, cpu: CpuId, expires: Jiffies) -> Result<Armed<'_>> {
-        // SAFETY: It only looks at whether the CPU, whose number is in range, is online.
-        if !unsafe { cpu_online(cpu.as_u32()) } {
-            return Err(ENXIO);
-        }
-        // SAFETY: The CPU is, or just was, online, so it has a timer wheel. The timer is as
-        // `add_timer_on()` wants it, by the contract of `add_idle`.
-        self.add_idle(expires, |timer| unsafe {
-            bindings::add_timer_on(timer, cpu.into())
-        })
-    }
-
-    /// Arms a timer that is neither pending nor running, to expire on this CPU; from now on it is
-    /// [pinned](Flags::PINNED) to those that arm it.
-    ///
-    /// Gives `EBUSY`, and leaves the timer alone, if it is pending or running. May be called from
-    /// any context.
-    ///
-    /// The C function is `add_timer_local()`.
-    pub fn add_local(self: Pin<&mut Self>, expires: Jiffies) -> Result<Armed<'_>> {
-        // SAFETY: By the contract of `add_idle`.
-        self.add_idle(expires, |timer| unsafe { bindings::add_timer_local(timer) })
-    }
-
-    /// Arms a timer that is neither pending nor running, to expire on any CPU; from now on it is
-    /// not [pinned](Flags::PINNED) any more.
-    ///
-    /// Gives `EBUSY`, and leaves the timer alone, if it is pending or running. May be called from
-    /// any context.
-    ///
-    /// The C function is `add_timer_global()`.
-    pub fn add_global(self: Pin<&mut Self>, expires: Jiffies) -> Result<Armed<'_>> {
-        // SAFETY: By the contract of `add_idle`.
-        self.add_idle(expires, |timer| unsafe {
-            bindings::add_timer_global(timer)
-        })
-    }
-
-    /// Hands a timer that nobody else uses, with its expiry set, to a function that changes its
-    /// flags without a lock: the timer is initialised, neither pending nor running, and stays so.
-    fn add_idle(
-        self: Pin<&mut Self>,
-        expires: Jiffies,
-        add: impl FnOnce(*mut bindings::timer_list),
-    ) -> Result<Armed<'_>> {
-        // Nobody else has a reference to the timer but its callback, if that is running.
-        let this = self.into_ref().get_ref();
-        if this.is_pending() {
-            return Err(EBUSY);
-        }
-        let timer = this.timer.get();
-        match this.try_cancel_sync() {
-            TimerState::Inactive => (),
-            TimerState::Running => return Err(EBUSY),
-            TimerState::Pending => {
-                // Its callback had been running, and armed it in between.
-                //
-                // SAFETY: The timer is initialised, and idle now, so `expires` is nobody else's.
-                this.arm(Jiffies::from_raw(unsafe { (*timer).expires }));
-                return Err(EBUSY);
-            }
-        }
-        // SAFETY: As above; nobody can have armed it since.
-        unsafe { (*timer).expires = expires.as_raw() };
-        add(timer);
-        Ok(Armed {
-            timer: &this.timer,
-            found: 0,
-        })
+        // SAFETY: By the type invariant the timer is initialised.
+        let found = unsafe { bindings::mod_timer(self.raw(Self::NUMBER), expires.as_raw()) };
+        Armed::new(self.raw(Self::NUMBER), found)
     }
 
     /// Moves the expiry of a pending timer; leaves one that is not pending alone.
@@ -623,11 +663,9 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     ///
     /// The C function is `mod_timer_pending()`.
     #[inline]
-    pub fn arm_if_pending(&self, expires: Jiffies) -> TimerState {
+    pub fn arm_if_pending(&self, expires: Jiffies) -> bool {
         // SAFETY: By the type invariant the timer is initialised.
-        TimerState::from_raw(unsafe {
-            bindings::mod_timer_pending(self.timer.get(), expires.as_raw())
-        })
+        unsafe { bindings::mod_timer_pending(self.raw(Self::NUMBER), expires.as_raw()) != 0 }
     }
 
     /// Arms the timer as [`arm`](Self::arm) does, unless it is pending for an earlier time already.
@@ -637,11 +675,9 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     /// The C function is `timer_reduce()`.
     #[inline]
     pub fn reduce(&self, expires: Jiffies) -> Armed<'_> {
-        Armed {
-            timer: &self.timer,
-            // SAFETY: By the type invariant the timer is initialised.
-            found: unsafe { bindings::timer_reduce(self.timer.get(), expires.as_raw()) },
-        }
+        // SAFETY: By the type invariant the timer is initialised.
+        let found = unsafe { bindings::timer_reduce(self.raw(Self::NUMBER), expires.as_raw()) };
+        Armed::new(self.raw(Self::NUMBER), found)
     }
 
     /// Makes a pending timer inactive. A callback that is running goes on.
@@ -650,9 +686,9 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     ///
     /// The C function is `timer_delete()`.
     #[inline]
-    pub fn cancel(&self) -> TimerState {
+    pub fn cancel(&self) -> bool {
         // SAFETY: By the type invariant the timer is initialised.
-        TimerState::from_raw(unsafe { bindings::timer_delete(self.timer.get()) })
+        unsafe { bindings::timer_delete(self.raw(Self::NUMBER)) != 0 }
     }
 
     /// Makes a pending timer inactive, and waits for a running callback to end. If nobody arms the
@@ -663,21 +699,24 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     ///
     /// The C function is `timer_delete_sync()`.
     #[inline]
-    pub fn cancel_sync(&self) -> TimerState {
+    pub fn cancel_sync(&self) -> bool {
         // SAFETY: By the type invariant the timer is initialised.
-        TimerState::from_raw(unsafe { bindings::timer_delete_sync(self.timer.get()) })
+        unsafe { bindings::timer_delete_sync(self.raw(Self::NUMBER)) != 0 }
     }
 
-    /// Makes a pending timer inactive, unless its callback is running: then it does nothing.
+    /// Makes a pending timer inactive, unless its callback is running: then it does nothing, and
+    /// fails with `EBUSY`.
     ///
-    /// Returns which of these it was. May be called from any context.
+    /// Returns whether the timer was pending. May be called from any context.
     ///
     /// The C function is `timer_delete_sync_try()`.
     #[inline]
-    #[must_use = "it does nothing to a timer that is running"]
-    pub fn try_cancel_sync(&self) -> TimerState {
+    pub fn try_cancel_sync(&self) -> Result<bool> {
         // SAFETY: By the type invariant the timer is initialised.
-        TimerState::from_raw(unsafe { bindings::timer_delete_sync_try(self.timer.get()) })
+        match unsafe { bindings::timer_delete_sync_try(self.raw(Self::NUMBER)) } {
+            found @ 0.. => Ok(found != 0),
+            _ => Err(EBUSY),
+        }
     }
 
     /// Makes a pending timer inactive, and has it refuse all arming from now on. A callback that is
@@ -687,9 +726,9 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     ///
     /// The C function is `timer_shutdown()`.
     #[inline]
-    pub fn shutdown(&self) -> TimerState {
+    pub fn shutdown(&self) -> bool {
         // SAFETY: By the type invariant the timer is initialised.
-        TimerState::from_raw(unsafe { bindings::timer_shutdown(self.timer.get()) })
+        unsafe { bindings::timer_shutdown(self.raw(Self::NUMBER)) != 0 }
     }
 
     /// [Shuts down](Self::shutdown) the timer, and waits for a running callback to end. The
@@ -700,9 +739,9 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     ///
     /// The C function is `timer_shutdown_sync()`.
     #[inline]
-    pub fn shutdown_sync(&self) -> TimerState {
+    pub fn shutdown_sync(&self) -> bool {
         // SAFETY: By the type invariant the timer is initialised.
-        TimerState::from_raw(unsafe { bindings::timer_shutdown_sync(self.timer.get()) })
+        unsafe { bindings::timer_shutdown_sync(self.raw(Self::NUMBER)) != 0 }
     }
 
     /// Whether the timer is pending. That may have changed by the time that the caller looks.
@@ -710,37 +749,86 @@ impl<T: TimerCallback<C>, C: CallbackMode> Timer<T, C> {
     /// The C function is `timer_pending()`; may be called from any context.
     #[inline]
     pub fn is_pending(&self) -> bool {
-        let timer = self.timer.get();
         // SAFETY: By the type invariant the timer is initialised, and it lives while `self` does.
-        // Another CPU may change the field meanwhile: hence a volatile read of this one pointer, as
-        // `hlist_unhashed_lockless()` has it.
-        unsafe { !(&raw const (*timer).entry.pprev).read_volatile().is_null() }
+        unsafe { is_pending(self.raw(Self::NUMBER)) }
     }
 }
 
-impl<T, C> Deref for Timer<T, C> {
+/// # Safety
+///
+/// `timer` must be initialised.
+#[inline]
+unsafe fn is_pending(timer: *mut bindings::timer_list) -> bool {
+    // SAFETY: The timer is initialised. Another CPU may change the field meanwhile: hence a volatile
+    // read of this one pointer, as `hlist_unhashed_lockless()` has it.
+    unsafe { !(&raw const (*timer).entry.pprev).read_volatile().is_null() }
+}
+
+impl<T, const N: usize, const ID: usize> Deref for Timer<T, N, ID> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        &self.state
+        &self.0.state
     }
 }
 
-#[pinned_drop]
-impl<T, C> PinnedDrop for Timer<T, C> {
+impl<T, const N: usize, const ID: usize> Drop for Timer<T, N, ID> {
     #[inline]
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant the timer is initialised. When this returns, the timer core
-        // has no pointer to it any more, so that it may go, and its state with it.
-        unsafe { bindings::timer_shutdown_sync(self.timer.get()) };
-
-        #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
-        if is_on_stack(self.timer.get()) {
-            // SAFETY: It is on the stack of this task, so `timer_init_key_on_stack()` made it, and
-            // nobody uses it any more.
-            unsafe { bindings::timer_destroy_on_stack(self.timer.get()) };
+    fn drop(&mut self) {
+        for id in 0..N {
+            // SAFETY: By the type invariant each of the timers is initialised. When all of this is
+            // done, the timer core has no pointer to any of them any more, so that they may go, and
+            // their state with them.
+            unsafe { bindings::timer_shutdown_sync(self.raw(id)) };
         }
+        #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
+        for id in 0..N {
+            if is_on_stack(self.raw(id)) {
+                // SAFETY: It is on the stack of this task, so `timer_init_key_on_stack()` made it,
+                // and nobody uses it any more.
+                unsafe { bindings::timer_destroy_on_stack(self.raw(id)) };
+            }
+        }
+    }
+}
+
+/// What came of arming a timer.
+///
+/// It costs nothing unless it is asked.
+///
+/// # Invariants
+///
+/// `timer` is initialised, and lives for all of `'a`.
+pub struct Armed<'a> {
+    timer: *mut bindings::timer_list,
+    found: c_int,
+    _lifetime: PhantomData<&'a ()>,
+}
+
+impl Armed<'_> {
+    /// For a timer that the caller has a reference to, for as long.
+    #[inline]
+    fn new(timer: *mut bindings::timer_list, found: c_int) -> Self {
+        Self {
+            timer,
+            found,
+            _lifetime: PhantomData,
+        }
+    }
+
+    /// Whether the timer was pending already.
+    #[inline]
+    pub fn was_pending(&self) -> bool {
+        self.found != 0
+    }
+
+    /// Whether the timer is shut down, so that it was not armed, or is not any more.
+    #[inline]
+    pub fn is_shut_down(&self) -> bool {
+        // SAFETY: By the type invariant the timer is initialised. Shutting down clears the function,
+        // perhaps on another CPU just now: hence a volatile read.
+        unsafe { (&raw const (*self.timer).function).read_volatile() }.is_none()
     }
 }
 
@@ -748,74 +836,102 @@ impl<T, C> PinnedDrop for Timer<T, C> {
 ///
 /// It stands for [`BhDisabled`], so that the callback can take a
 /// [`SpinLockBh`](crate::sync::SpinLockBh) at the price of a plain spinlock:
-/// `lock.lock_with(&context)`. That of an [`IrqSafe`] timer stands for
-/// [`LocalInterruptDisabled`].
+/// `lock.lock_with(&context)`.
 ///
 /// A callback comes back in one of three ways:
 ///
-/// - [`forward`](Self::forward): a period after it was due, so that it does not drift;
+/// - [`rearm`](Self::rearm): a period after it was due, so that it does not drift;
 /// - [`arm`](Self::arm): at any other time, say `Jiffies::now()` and a delay;
 /// - not at all, if it does neither.
 ///
 /// # Invariants
 ///
-/// The callback of `timer` is running on this CPU, and does so as long as this exists.
-pub struct TimerContext<'a, T, C = Softirq> {
-    timer: &'a Timer<T, C>,
-    _not_send: NotThreadSafe,
+/// The callback of one of `owner`'s timers is running on this CPU, and does so as long as this
+/// exists. `timer` is one of those timers; being a pointer, it keeps this from being sent to another
+/// thread.
+pub struct TimerContext<'a, T, const N: usize = 1> {
+    timer: *mut bindings::timer_list,
+    owner: &'a Timers<T, N>,
 }
 
-impl<T: TimerCallback<C>, C: CallbackMode> TimerContext<'_, T, C> {
+impl<T, const N: usize> TimerContext<'_, T, N> {
+    /// The same for the timer with the number `OTHER`, of those on the same state.
+    #[inline]
+    pub fn timer<const OTHER: usize>(&self) -> TimerContext<'_, T, N> {
+        const { assert!(OTHER < N, "there is no timer of that number") };
+        // INVARIANT: This context exists for as long as that one.
+        TimerContext {
+            timer: self.owner.raw(OTHER),
+            owner: self.owner,
+        }
+    }
+
     /// The jiffy that the timer was armed for and has now expired.
     ///
     /// If somebody armed it again meanwhile, it is the one that it is armed for now.
     #[inline]
     pub fn expires(&self) -> Jiffies {
-        let timer = self.timer.timer.get();
-        // SAFETY: By the type invariant of `Timer` it is initialised. The field is the timer core's
-        // while the timer is pending, and another CPU may be arming it: hence a volatile read.
-        Jiffies::from_raw(unsafe { (&raw const (*timer).expires).read_volatile() })
+        // SAFETY: By the type invariants the timer is initialised, and lives while this does. The
+        // field is the timer core's while the timer is pending, and another CPU may be arming it:
+        // hence a volatile read.
+        Jiffies::from_raw(unsafe { (&raw const (*self.timer).expires).read_volatile() })
     }
 
     /// Arms the timer again, for `period` after it [was due](Self::expires). If that has passed, it
     /// is skipped, and the next one taken that has not; returns how many were skipped.
     ///
     /// However late the callback is each time, it comes, or is told that it missed its turn, once
-    /// for each period. See also [`Jiffies::forward`].
+    /// for each period. See also [`Jiffies::next_after`]. If somebody armed the timer meanwhile for
+    /// an earlier time, it stays at that.
     ///
-    /// C has it for `hrtimer`s only, as `hrtimer_forward_now()`.
+    /// `hrtimer`s have `hrtimer_forward_now()`, which counts the period that is not skipped, too.
+    /// The C function is `timer_reduce()`.
     #[inline]
-    pub fn forward(&self, period: JiffiesDelta) -> c_ulong {
-        let (expires, missed) = self.expires().forward(Jiffies::now(), period);
-        self.arm(expires);
+    pub fn rearm(&self, period: JiffiesDelta) -> c_ulong {
+        let (expires, missed) = self.expires().next_after(Jiffies::now(), period);
+        // SAFETY: By the type invariants the timer is initialised.
+        unsafe { bindings::timer_reduce(self.timer, expires.as_raw()) };
         missed
     }
 
-    /// Arms the timer again. See [`Timer::arm`].
+    /// Arms the timer. See [`Timer::arm`].
     #[inline]
     pub fn arm(&self, expires: Jiffies) -> Armed<'_> {
-        self.timer.arm(expires)
+        // SAFETY: By the type invariants the timer is initialised.
+        let found = unsafe { bindings::mod_timer(self.timer, expires.as_raw()) };
+        Armed::new(self.timer, found)
     }
 
-    /// Makes the timer inactive, if it was armed again. See [`Timer::cancel`].
+    /// Makes the timer inactive, if it is armed. See [`Timer::cancel`].
     #[inline]
-    pub fn cancel(&self) -> TimerState {
-        self.timer.cancel()
+    pub fn cancel(&self) -> bool {
+        // SAFETY: By the type invariants the timer is initialised.
+        unsafe { bindings::timer_delete(self.timer) != 0 }
     }
 
     /// Has the timer refuse all arming from now on. See [`Timer::shutdown`].
     #[inline]
-    pub fn shutdown(&self) -> TimerState {
-        self.timer.shutdown()
+    pub fn shutdown(&self) -> bool {
+        // SAFETY: By the type invariants the timer is initialised.
+        unsafe { bindings::timer_shutdown(self.timer) != 0 }
+    }
+
+    /// Whether the timer is pending. See [`Timer::is_pending`].
+    #[inline]
+    pub fn is_pending(&self) -> bool {
+        // SAFETY: By the type invariants the timer is initialised, and lives while this does.
+        unsafe { is_pending(self.timer) }
     }
 }
 
-impl<T, C: CallbackMode> Deref for TimerContext<'_, T, C> {
-    type Target = C::Token;
+impl<T, const N: usize> Deref for TimerContext<'_, T, N> {
+    type Target = BhDisabled;
 
     #[inline]
-    fn deref(&self) -> &C::Token {
-        // SAFETY: By the type invariant the callback is running on this CPU while `self` exists.
-        unsafe { C::token() }
+    fn deref(&self) -> &BhDisabled {
+        // SAFETY: By the type invariant the callback is running on this CPU while `self` exists, and
+        // the timer core runs expired timers in softirq context (on PREEMPT_RT: in a thread that has
+        // disabled bottom halves).
+        unsafe { BhDisabled::assume_disabled() }
     }
 }

@@ -65,7 +65,7 @@ macro_rules! new_spinlock_bh {
 /// }
 ///
 /// let blinker = KBox::pin_init(
-///     Timer::new(pin_init!(Blinker {
+///     new_timer!(pin_init!(Blinker {
 ///         times <- new_spinlock_bh!(0),
 ///     })),
 ///     GFP_KERNEL,
@@ -100,6 +100,13 @@ unsafe impl Backend for SpinLockBhBackend {
 
     #[inline]
     unsafe fn lock(ptr: *mut Self::State) -> Self::GuardState {
+        // With interrupts disabled, unlocking would enable softirqs, and so interrupts.
+        #[cfg(CONFIG_PROVE_LOCKING)]
+        // SAFETY: It only looks at this CPU's state.
+        unsafe {
+            bindings::lockdep_assert_irqs_enabled()
+        };
+
         // SAFETY: The safety requirements of this function ensure that `ptr` points to valid
         // memory, and that it has been initialised before.
         unsafe { bindings::spin_lock_bh(ptr) }
@@ -185,6 +192,40 @@ pub trait SpinLockBhExt<T: ?Sized> {
     ///
     /// The C function is `spin_lock()`.
     fn lock_with<'a>(&'a self, bh: &'a BhDisabled) -> NoWaitGuard<'a, T>;
+
+    /// Tries to acquire the lock where bottom halves are disabled already.
+    ///
+    /// The C function is `spin_trylock()`.
+    // `Option<T>` is not `#[must_use]` even if `T` is, thus the attribute is needed here.
+    #[must_use = "if unused, the lock will be immediately unlocked"]
+    fn try_lock_with<'a>(&'a self, bh: &'a BhDisabled) -> Option<NoWaitGuard<'a, T>>;
+}
+
+impl<T: ?Sized> SpinLockBhExt<T> for SpinLockBh<T> {
+    #[inline]
+    fn lock_with<'a>(&'a self, bh: &'a BhDisabled) -> NoWaitGuard<'a, T> {
+        NoWaitGuard(as_lock_with_bh_off(self, bh).lock())
+    }
+
+    #[inline]
+    fn try_lock_with<'a>(&'a self, bh: &'a BhDisabled) -> Option<NoWaitGuard<'a, T>> {
+        as_lock_with_bh_off(self, bh).try_lock().map(NoWaitGuard)
+    }
+}
+
+/// The same lock, for as long as bottom halves are off.
+#[inline]
+fn as_lock_with_bh_off<'a, T: ?Sized>(
+    lock: &'a SpinLockBh<T>,
+    _bh: &'a BhDisabled,
+) -> &'a Lock<T, BhOffBackend> {
+    let lock: *const SpinLockBh<T> = lock;
+    // SAFETY: Both are `Lock`, which is `repr(C)`, with the same `T` and the same `Backend::State`,
+    // so they have one layout; and both backends initialise the state the same way. `spin_lock()`
+    // instead of `spin_lock_bh()` excludes the same holders; what it leaves out, disabling bottom
+    // halves, `_bh` proves to be done for longer than the reference, and any guard got through it,
+    // lives.
+    unsafe { &*(lock as *const Lock<T, BhOffBackend>) }
 }
 
 /// A guard of a lock that was taken where the holder must not sleep.
@@ -207,19 +248,5 @@ impl<T: ?Sized + Unpin> DerefMut for NoWaitGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.0
-    }
-}
-
-impl<T: ?Sized> SpinLockBhExt<T> for SpinLockBh<T> {
-    #[inline]
-    fn lock_with<'a>(&'a self, _bh: &'a BhDisabled) -> NoWaitGuard<'a, T> {
-        let lock: *const Self = self;
-        // SAFETY: Both are `Lock`, which is `repr(C)`, with the same `T` and the same
-        // `Backend::State`, so they have one layout; and both backends initialise the state the
-        // same way. `spin_lock()` instead of `spin_lock_bh()` excludes the same holders; what it
-        // leaves out, disabling bottom halves, `_bh` proves to be done for longer than the
-        // reference, and any guard got through it, lives.
-        let lock = unsafe { &*(lock as *const Lock<T, BhOffBackend>) };
-        NoWaitGuard(lock.lock())
     }
 }

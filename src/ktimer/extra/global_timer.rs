@@ -2,9 +2,7 @@
 
 //! Timers in statics.
 
-use super::{
-    CallbackMode,
-    Softirq,
+use crate::time::timer::{
     Timer,
     TimerCallback, //
 };
@@ -18,7 +16,6 @@ use kernel::{
     sync::atomic::{
         Acquire,
         Atomic,
-        Relaxed,
         Release, //
     }, //
 };
@@ -33,7 +30,8 @@ use kernel::{
 /// # Invariants
 ///
 /// `stage` goes from `EMPTY` to `BUSY` by one thread, which alone accesses `timer` then, and goes
-/// on to `READY` when `timer` is initialised. Nothing else changes it.
+/// on to `READY` when `timer` is initialised, or back to `EMPTY` when that failed. Nothing else changes
+/// it.
 ///
 /// # Examples
 ///
@@ -41,7 +39,7 @@ use kernel::{
 /// # use kernel::prelude::*;
 /// # use ktimer::prelude::*;
 /// use kernel::sync::atomic::{Atomic, Relaxed};
-/// use ktimer::time::timer::{GlobalTimer, GlobalTimerGuard};
+/// use ktimer::extra::global_timer::{GlobalTimer, GlobalTimerGuard};
 ///
 /// struct Beat {
 ///     count: Atomic<u32>,
@@ -61,7 +59,7 @@ use kernel::{
 ///
 /// impl kernel::Module for Heart {
 ///     fn init(_module: &'static ThisModule) -> Result<Self> {
-///         let beat = BEAT.init(Timer::new(Beat { count: Atomic::new(0) }))?;
+///         let beat = BEAT.init(new_timer!(Beat { count: Atomic::new(0) }))?;
 ///         beat.arm(Jiffies::now());
 ///         Ok(Self { _beat: beat })
 ///     }
@@ -72,16 +70,16 @@ use kernel::{
 /// }
 /// # assert_eq!(beats(), 0);
 /// ```
-pub struct GlobalTimer<T, C = Softirq> {
+pub struct GlobalTimer<T> {
     stage: Atomic<u32>,
-    timer: UnsafeCell<MaybeUninit<Timer<T, C>>>,
+    timer: UnsafeCell<MaybeUninit<Timer<T>>>,
 }
 
 // SAFETY: By the type invariant `timer` is accessed by one thread alone until it is initialised,
 // and by shared references from then on, from any thread, and `Timer` is `Sync`.
-unsafe impl<T: Send + Sync, C> Sync for GlobalTimer<T, C> {}
+unsafe impl<T: Send + Sync> Sync for GlobalTimer<T> {}
 
-impl<T, C> GlobalTimer<T, C> {
+impl<T> GlobalTimer<T> {
     const EMPTY: u32 = 0;
     const BUSY: u32 = 1;
     const READY: u32 = 2;
@@ -100,57 +98,66 @@ impl<T, C> GlobalTimer<T, C> {
     }
 }
 
-impl<T: TimerCallback<C>, C: CallbackMode> GlobalTimer<T, C> {
-    /// Initialises the timer, with what [`Timer::new`] gives. The timer is shut down when the guard
-    /// is dropped, for good.
+impl<T: TimerCallback> GlobalTimer<T> {
+    /// Initialises the timer, with what [`new_timer!`](crate::new_timer) gives. The timer is shut
+    /// down when the guard is dropped, for good.
     ///
-    /// Gives `EBUSY` if that was done before. May be called from any context.
-    pub fn init(&'static self, timer: impl PinInit<Timer<T, C>>) -> Result<GlobalTimerGuard<T, C>> {
+    /// Gives `EBUSY` if that was done before, or is being done; fails as the state's initialiser
+    /// does, and may then be called again. May be called from any context.
+    pub fn init<E>(&'static self, timer: impl PinInit<Timer<T>, E>) -> Result<GlobalTimerGuard<T>>
+    where
+        Error: From<E>,
+    {
         // INVARIANT: The one thread that finds it empty goes on.
         self.stage
-            .cmpxchg(Self::EMPTY, Self::BUSY, Relaxed)
+            .cmpxchg(Self::EMPTY, Self::BUSY, Acquire)
             .map_err(|_| EBUSY)?;
         // SAFETY: By the type invariant nobody else accesses `timer`, and nobody will before it is
         // initialised. It is a static, as `self` is.
-        let slot: &'static mut MaybeUninit<Timer<T, C>> = unsafe { &mut *self.timer.get() };
-        let timer = match slot.write_pin_init(timer) {
-            Ok(timer) => timer.into_ref().get_ref(),
-            Err(never) => match never {},
-        };
-        // INVARIANT: It is initialised.
-        self.stage.store(Self::READY, Release);
-        Ok(GlobalTimerGuard(timer))
+        let slot: &'static mut MaybeUninit<Timer<T>> = unsafe { &mut *self.timer.get() };
+        match slot.write_pin_init(timer) {
+            Ok(timer) => {
+                // INVARIANT: It is initialised.
+                self.stage.store(Self::READY, Release);
+                Ok(GlobalTimerGuard(timer.into_ref().get_ref()))
+            }
+            Err(error) => {
+                // INVARIANT: Nobody accesses it any more.
+                self.stage.store(Self::EMPTY, Release);
+                Err(error.into())
+            }
+        }
     }
 
     /// The timer, if it is initialised. If its guard is gone, it is shut down.
     ///
     /// May be called from any context.
     #[inline]
-    pub fn get(&'static self) -> Option<&'static Timer<T, C>> {
+    pub fn get(&'static self) -> Option<&'static Timer<T>> {
         if self.stage.load(Acquire) != Self::READY {
             return None;
         }
         // SAFETY: By the type invariant it is initialised, and nothing but shared references to it
         // are made any more.
-        Some(unsafe { &*self.timer.get().cast::<Timer<T, C>>() })
+        Some(unsafe { &*self.timer.get().cast::<Timer<T>>() })
     }
 }
 
 /// Keeps a [`GlobalTimer`] going; dropping it shuts the timer down. What holds for
 /// [dropping](Timer#dropping) a timer holds for this.
 #[must_use = "the timer is shut down when the guard is dropped"]
-pub struct GlobalTimerGuard<T: TimerCallback<C>, C: CallbackMode = Softirq>(&'static Timer<T, C>);
+pub struct GlobalTimerGuard<T: TimerCallback>(&'static Timer<T>);
 
-impl<T: TimerCallback<C>, C: CallbackMode> Deref for GlobalTimerGuard<T, C> {
-    type Target = Timer<T, C>;
+impl<T: TimerCallback> Deref for GlobalTimerGuard<T> {
+    type Target = Timer<T>;
 
     #[inline]
-    fn deref(&self) -> &Timer<T, C> {
+    fn deref(&self) -> &Timer<T> {
         self.0
     }
 }
 
-impl<T: TimerCallback<C>, C: CallbackMode> Drop for GlobalTimerGuard<T, C> {
+impl<T: TimerCallback> Drop for GlobalTimerGuard<T> {
     fn drop(&mut self) {
         self.0.shutdown_sync();
     }

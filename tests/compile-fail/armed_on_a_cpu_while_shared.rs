@@ -14,8 +14,8 @@ impl TimerCallback for State {
     fn run(&self, _context: TimerContext<'_, Self>) {}
 }
 
-pub fn add(timer: &Arc<Timer<State>>, cpu: CpuId) -> Result {
-    timer.add_on(cpu, Jiffies::now())?;
+pub fn arm(timer: &Arc<Timer<State>>, cpu: CpuId) -> Result {
+    timer.arm_on(cpu, Jiffies::now())?;
     //~^ E0599
     Ok(())
 }

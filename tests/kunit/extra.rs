@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What few timers need.
+
+use super::*;
+use ktimer::{
+    extra::{
+        flags::Flags,
+        global_timer::GlobalTimer,
+        irqsafe::{
+            new_irqsafe_timer,
+            IrqSafeCallback,
+            IrqSafeContext, //
+        }, //
+    },
+    interrupt::LocalInterruptDisabled, //
+};
+
+#[kunit_tests(ktimer_extra)]
+mod tests {
+    use super::*;
+
+    /// Whether interrupts were disabled in the callback, once it has run.
+    struct IrqWitness(Atomic<u32>);
+
+    impl IrqWitness {
+        const ENABLED: u32 = 1;
+        const DISABLED: u32 = 2;
+
+        fn see(&self) {
+            self.0.store(
+                if irqs_disabled() {
+                    Self::DISABLED
+                } else {
+                    Self::ENABLED
+                },
+                Relaxed,
+            );
+        }
+    }
+
+    impl TimerCallback for IrqWitness {
+        fn run(&self, _context: TimerContext<'_, Self>) {
+            self.see();
+        }
+    }
+
+    impl IrqSafeCallback for IrqWitness {
+        fn run(&self, context: IrqSafeContext<'_, Self>) {
+            let _proof: &LocalInterruptDisabled = &context;
+            self.see();
+        }
+    }
+
+    #[test]
+    fn interrupts_are_enabled_in_the_callback() -> Result {
+        let timer = KBox::pin_init(
+            (Flags::PINNED | Flags::DEFERRABLE).on(new_timer!(IrqWitness(Atomic::new(0)))),
+            GFP_KERNEL,
+        )?;
+        timer.arm(Jiffies::now());
+        until(|| timer.0.load(Relaxed) != 0)?;
+        assert_eq!(timer.0.load(Relaxed), IrqWitness::ENABLED);
+        Ok(())
+    }
+
+    #[test]
+    fn but_not_in_that_of_an_irqsafe_timer() -> Result {
+        let timer = KBox::pin_init(new_irqsafe_timer!(IrqWitness(Atomic::new(0))), GFP_KERNEL)?;
+        timer.arm(Jiffies::now());
+        until(|| timer.0.load(Relaxed) != 0)?;
+        assert_eq!(timer.0.load(Relaxed), IrqWitness::DISABLED);
+        Ok(())
+    }
+
+    #[cfg(ktimer_kernel_interrupt)]
+    #[test]
+    fn an_irqsafe_callback_has_the_kernels_own_proof() -> Result {
+        use kernel::{
+            new_spinlock_irq,
+            sync::SpinLockIrq, //
+        };
+
+        #[pin_data]
+        struct Guarded {
+            #[pin]
+            count: SpinLockIrq<u32>,
+        }
+
+        impl IrqSafeCallback for Guarded {
+            fn run(&self, context: IrqSafeContext<'_, Self>) {
+                *self.count.lock_with(&context) += 1;
+                if *self.count.lock_with(&context) == 1 {
+                    context.rearm(JiffiesDelta::TICK);
+                }
+            }
+        }
+
+        let timer = KBox::pin_init(
+            new_irqsafe_timer!(pin_init!(Guarded {
+                count <- new_spinlock_irq!(0),
+            })),
+            GFP_KERNEL,
+        )?;
+        timer.arm(Jiffies::now());
+        until(|| *timer.count.lock() == 2)
+    }
+
+    /// On which CPU the callback ran last.
+    struct CpuWitness(Atomic<u32>);
+
+    impl CpuWitness {
+        const NONE: u32 = u32::MAX;
+
+        fn new() -> Self {
+            Self(Atomic::new(Self::NONE))
+        }
+
+        fn seen(&self) -> Result<u32> {
+            until(|| self.0.load(Relaxed) != Self::NONE)?;
+            Ok(self.0.load(Relaxed))
+        }
+    }
+
+    impl TimerCallback for CpuWitness {
+        fn run(&self, _context: TimerContext<'_, Self>) {
+            self.0.store(CpuId::current().as_u32(), Relaxed);
+        }
+    }
+
+    #[test]
+    fn armed_on_a_cpu_it_expires_there() -> Result {
+        let mut offline = 0;
+        for cpu in (0..nr_cpu_ids()).filter_map(CpuId::from_u32) {
+            let mut timer = KBox::pin_init(new_timer!(CpuWitness::new()), GFP_KERNEL)?;
+            // It is moved there.
+            timer.arm(far());
+            match timer.as_mut().arm_on(cpu, Jiffies::now()) {
+                Ok(()) => assert_eq!(timer.seen()?, cpu.as_u32()),
+                Err(error) => {
+                    assert_eq!(error, ENXIO);
+                    assert!(timer.is_pending());
+                    offline += 1;
+                }
+            }
+        }
+        // For tests/test_kunit.py, which takes CPUs away.
+        pr_info!("CPUs that a timer can not be armed on: {offline}\n");
+        Ok(())
+    }
+
+    #[test]
+    fn armed_locally_or_globally_it_expires() -> Result {
+        type Arm = fn(Pin<&mut Timer<CpuWitness>>, Jiffies);
+
+        let local: Arm = Timer::arm_local;
+        for arm in [local, Timer::arm_global] {
+            let mut timer = KBox::pin_init(new_timer!(CpuWitness::new()), GFP_KERNEL)?;
+            arm(timer.as_mut(), far());
+            assert!(timer.is_pending());
+            arm(timer.as_mut(), Jiffies::now());
+            timer.seen()?;
+            timer.shutdown_sync();
+            arm(timer.as_mut(), far());
+            assert!(!timer.is_pending());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn in_a_static() -> Result {
+        static TIMER: GlobalTimer<CpuWitness> = GlobalTimer::new();
+
+        let failed = TIMER.init(Err::<Timer<CpuWitness>, Error>(EDOM));
+        if TIMER.get().is_none() {
+            // The suite runs for the first time.
+            assert_eq!(failed.err(), Some(EDOM));
+            let guard = TIMER.init(new_timer!(CpuWitness::new()))?;
+            assert_eq!(TIMER.init(new_timer!(CpuWitness::new())).err(), Some(EBUSY));
+            let timer = TIMER.get().ok_or(EINVAL)?;
+            timer.arm(Jiffies::now());
+            guard.seen()?;
+            timer.arm(far());
+            drop(guard);
+        }
+        let timer = TIMER.get().ok_or(EINVAL)?;
+        assert!(!timer.is_pending());
+        assert!(timer.arm(far()).is_shut_down());
+        assert_eq!(TIMER.init(new_timer!(CpuWitness::new())).err(), Some(EBUSY));
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Several timers on one state.
+
+use super::*;
+use ktimer::time::timer::{
+    TimerCallbacks,
+    TimerFn,
+    Timers, //
+};
+
+#[kunit_tests(ktimer_timers)]
+mod tests {
+    use super::*;
+
+    /// Three timers: each has its own count, and arms the next one.
+    struct Ring {
+        counts: [Atomic<usize>; 3],
+        stop_at: usize,
+    }
+
+    impl TimerCallbacks<3> for Ring {
+        const CALLBACKS: [TimerFn<Self, 3>; 3] = [Self::first, Self::second, Self::third];
+    }
+
+    impl Ring {
+        fn new(stop_at: usize) -> Result<Pin<KBox<Timers<Self, 3>>>> {
+            let ring = Self {
+                counts: [const { Atomic::new(0) }; 3],
+                stop_at,
+            };
+            KBox::pin_init(new_timer!(ring, "first", "second", "third"), GFP_KERNEL)
+        }
+
+        fn counts(&self) -> [usize; 3] {
+            [0, 1, 2].map(|id: usize| self.counts[id].load(Relaxed))
+        }
+
+        fn first(&self, context: TimerContext<'_, Self, 3>) {
+            self.counts[0].fetch_add(1, Relaxed);
+            context.timer::<1>().arm(Jiffies::now());
+        }
+
+        fn second(&self, context: TimerContext<'_, Self, 3>) {
+            self.counts[1].fetch_add(1, Relaxed);
+            context.timer::<2>().arm(Jiffies::now());
+        }
+
+        fn third(&self, context: TimerContext<'_, Self, 3>) {
+            if self.counts[2].fetch_add(1, Relaxed) + 1 < self.stop_at {
+                context.timer::<0>().arm(Jiffies::now());
+            }
+        }
+    }
+
+    #[test]
+    fn each_runs_its_own_callback_and_arms_another() -> Result {
+        let ring = Ring::new(3)?;
+        ring.timer::<0>().arm(Jiffies::now());
+        until(|| ring.counts[2].load(Relaxed) == 3)?;
+        expired_by(Jiffies::now())?;
+        assert_eq!(ring.counts(), [3, 3, 3]);
+        Ok(())
+    }
+
+    #[test]
+    fn each_is_armed_and_cancelled_by_itself() -> Result {
+        let ring = Ring::new(1)?;
+        ring.timer::<1>().arm(far());
+        assert!(!ring.timer::<0>().is_pending());
+        assert!(ring.timer::<1>().is_pending());
+        assert!(!ring.timer::<2>().is_pending());
+        assert!(!ring.timer::<0>().cancel());
+        assert!(!ring.timer::<2>().cancel_sync());
+        assert!(ring.timer::<1>().cancel());
+
+        ring.timer::<2>().arm(Jiffies::now());
+        until(|| ring.counts[2].load(Relaxed) == 1)?;
+        assert_eq!(ring.counts(), [0, 0, 1]);
+        Ok(())
+    }
+
+    #[test]
+    fn each_is_shut_down_by_itself_or_all_are() -> Result {
+        let ring = Ring::new(usize::MAX)?;
+        ring.timer::<1>().shutdown_sync();
+        assert!(ring.timer::<1>().arm(far()).is_shut_down());
+        assert!(!ring.timer::<0>().arm(Jiffies::now()).is_shut_down());
+        until(|| ring.counts[0].load(Relaxed) == 1)?;
+        expired_by(Jiffies::now())?;
+        assert_eq!(ring.counts(), [1, 0, 0]);
+
+        ring.timer::<2>().arm(far());
+        ring.shutdown_sync_all();
+        assert!(!ring.timer::<2>().is_pending());
+        assert!(ring.timer::<0>().arm(far()).is_shut_down());
+        assert!(ring.timer::<2>().arm(far()).is_shut_down());
+        Ok(())
+    }
+
+    #[test]
+    fn the_state_is_dropped_once_after_all_of_them() -> Result {
+        struct Owned {
+            count: Arc<Atomic<usize>>,
+        }
+
+        impl TimerCallbacks<8> for Owned {
+            const CALLBACKS: [TimerFn<Self, 8>; 8] = [Self::count; 8];
+        }
+
+        impl Owned {
+            fn count(&self, context: TimerContext<'_, Self, 8>) {
+                self.count.fetch_add(1, Relaxed);
+                context.arm(Jiffies::now());
+            }
+        }
+
+        let count = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let its_count = count.clone();
+        stack_pin_init!(let owned = new_timer!(
+            Owned { count: its_count },
+            "1", "2", "3", "4", "5", "6", "7", "8",
+        ));
+        owned.timer::<0>().arm(Jiffies::now());
+        owned.timer::<7>().arm(Jiffies::now());
+        until(|| count.load(Relaxed) > 4)?;
+        Ok(())
+    }
+}
