@@ -331,9 +331,12 @@ def test_without_home(setup):
     del setup.environment["JITIMER_CACHE"]
     for name in ("HOME", "XDG_CACHE_HOME"):
         setup.environment.pop(name, None)
-    # That of whoever runs this; in the tool root, nobody may write there.
-    cache = f"{pwd.getpwuid(os.getuid()).pw_dir}/.cache/jitimer"
-    assert f"can't write the cache '{cache}'" in setup.refused(*setup.in_root, "true")
+    # That of whoever runs this, where nobody may write meanwhile.
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    cache = f"{home}/.cache/jitimer"
+    assert f"can't write the cache '{cache}'" in setup.refused(
+        "unshare", "--mount", "sh", "-c", f'mount -t tmpfs -o ro none {home} && exec "$@"', "sh",
+        *setup.in_root, "true")
     out, _ = setup.run(sys.executable, "-c", "import cache; print(cache.CACHE)",
                        PYTHONPATH=str(PROJECT / "scripts"))
     assert out == f"{cache}\n"
