@@ -59,8 +59,8 @@ quiet_cmd_ktimer_bindgen = BINDGEN $@
 	--enable-function-attribute-detection -o $@ \
 	-- --target=$(ktimer-target-$(SRCARCH))-linux-gnu $(ktimer-bindgen-cflags) -w -fno-builtin \
 	-D__BINDGEN__ -DMODULE; \
-	sed -Ei '/link_name/ { n; s/pub fn [a-z]+_helper_/pub fn /; b }; \
-		s/pub fn ([a-z]+_helper_(\w+))/\#[link_name = "\1"]\n    pub fn \2/' $@
+	sed -Ezi 's/(link_name = "[^"]*" *\]\s*pub fn )[a-z]+_helper_/\1/g; \
+		s/pub fn ([a-z]+_helper_(\w+))/\#[link_name = "\1"] pub fn \2/g' $@
 
 ktimer-allow := --allowlist-function 'ktimer_helper_.*' --allowlist-var 'KTIMER_.*'
 $(eval $(call make-crate,ktimer))
