@@ -37,20 +37,19 @@ module! {
 }
 
 struct ContextModule {
-    _entry: proc_fs::ProcEntry<proc_fs::Text<Contexts>>,
+    _file: proc_fs::Entry<Contexts>,
 }
 
 impl kernel::Module for ContextModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let _entry = proc_fs::ProcEntry::new(c"jitcontext", Contexts)?;
-        Ok(Self { _entry })
+        let _file = proc_fs::Entry::text(c"jitcontext", Contexts)?;
+        Ok(Self { _file })
     }
 }
 
 /// Looks around somewhere; `None` without memory.
 type Look = fn() -> Option<Place>;
 
-#[derive(Clone)]
 struct Contexts;
 
 impl proc_fs::Show for Contexts {

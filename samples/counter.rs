@@ -18,9 +18,8 @@
 use common::{
     module_param,
     proc_fs::{
-        ProcEntry,
-        Show,
-        Text, //
+        Entry,
+        Show, //
     }, //
 };
 use kernel::{
@@ -70,7 +69,7 @@ impl Show for Counter {
 }
 
 struct CounterModule {
-    _entry: ProcEntry<Text<Arc<Timer<Counter>>>>,
+    _file: Entry<Arc<Timer<Counter>>>,
 }
 
 impl kernel::Module for CounterModule {
@@ -85,7 +84,7 @@ impl kernel::Module for CounterModule {
         )?;
         timer.arm(Jiffies::now() + period);
         Ok(Self {
-            _entry: ProcEntry::new(c"jitcounter", timer)?,
+            _file: Entry::text(c"jitcounter", timer)?,
         })
     }
 }

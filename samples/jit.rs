@@ -14,12 +14,18 @@
 
 use common::{
     module_param,
-    proc_fs,
-    proc_fs::ProcEntry,
+    proc_fs::{
+        Entry,
+        Records,
+        Show, //
+    },
     tasklet::Priority,
-    time, //
+    time,
+    viewer::Opener,
+    wait::Stop, //
 };
 use kernel::{
+    fmt,
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
@@ -48,24 +54,24 @@ module_param! {
 }
 
 struct Jit {
-    _waits: [ProcEntry<proc_fs::Produced<Wait>>; 4],
-    _currentime: ProcEntry<proc_fs::Text<CurrentTime>>,
-    _tasklets: [ProcEntry<SeriesFile<tasklets::Tasks>>; 2],
+    _waits: [Entry<Wait>; 4],
+    _currentime: Entry<CurrentTime>,
+    _tasklets: [Entry<Priority>; 2],
 }
 
 impl kernel::Module for Jit {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
             _waits: [
-                ProcEntry::new(c"jitbusy", Wait::Busy)?,
-                ProcEntry::new(c"jitsched", Wait::Sched)?,
-                ProcEntry::new(c"jitqueue", Wait::Queue)?,
-                ProcEntry::new(c"jitschedto", Wait::SchedTo)?,
+                Entry::stream::<Wait>(c"jitbusy", Wait::Busy)?,
+                Entry::stream::<Wait>(c"jitsched", Wait::Sched)?,
+                Entry::stream::<Wait>(c"jitqueue", Wait::Queue)?,
+                Entry::stream::<Wait>(c"jitschedto", Wait::SchedTo)?,
             ],
-            _currentime: ProcEntry::new(c"currentime", CurrentTime)?,
+            _currentime: Entry::text(c"currentime", CurrentTime)?,
             _tasklets: [
-                ProcEntry::new(c"jitasklet", Priority::Normal)?,
-                ProcEntry::new(c"jitasklethi", Priority::High)?,
+                Entry::stream::<SeriesFile<tasklets::Tasks>>(c"jitasklet", Priority::Normal)?,
+                Entry::stream::<SeriesFile<tasklets::Tasks>>(c"jitasklethi", Priority::High)?,
             ],
         })
     }
@@ -79,36 +85,46 @@ enum Wait {
     SchedTo,
 }
 
-impl proc_fs::Produce for Wait {
+impl Records for Wait {
+    type Data = Self;
     type Record = (Jiffies, Jiffies);
 
-    fn produce(&self, _index: u64, stop: &proc_fs::Stop) -> Option<Self::Record> {
+    fn open(this: &Self, _opener: &Opener<'_>) -> impl PinInit<Self, Error> {
+        Ok(*this)
+    }
+
+    /// It waits, even if `nonblocking`: that is what it shows.
+    fn next(&self, number: u64, _: bool, stop: &Stop) -> Result<Option<(u64, Self::Record)>> {
         let start = Jiffies::now();
-        let end = start + JiffiesDelta::from_ticks(DELAY.value()).unwrap_or(JiffiesDelta::SECOND);
-        while end.is_after(Jiffies::now()) && !stop.is_requested() {
+        let end = start + JiffiesDelta::from_ticks(DELAY.value())?;
+        while end.is_after(Jiffies::now()) {
+            stop.check()?;
             let left = end.since(Jiffies::now());
             match self {
                 Self::Busy => core::hint::spin_loop(),
                 Self::Sched => time::schedule(),
-                Self::Queue => stop.sleep(left),
+                Self::Queue => stop.sleep(left)?,
                 // Only a signal wakes it, so it looks now and then whether it is to stop.
                 Self::SchedTo => {
                     time::schedule_timeout_interruptible(left.min(JiffiesDelta::from_millis(250)));
                 }
             }
         }
-        Some((start, Jiffies::now()))
+        Ok(Some((number, (start, Jiffies::now()))))
     }
 
-    fn show(&self, (start, end): &(Jiffies, Jiffies), m: &SeqFile) {
-        seq_print!(m, "{start:>9} {end:>9}\n");
+    fn show(
+        (start, end): &Self::Record,
+        _before: Option<&Self::Record>,
+        text: &mut dyn fmt::Write,
+    ) -> fmt::Result {
+        text.write_fmt(fmt!("{start:>9} {end:>9}\n"))
     }
 }
 
-#[derive(Clone)]
 struct CurrentTime;
 
-impl proc_fs::Show for CurrentTime {
+impl Show for CurrentTime {
     fn show(&self, m: &SeqFile) {
         let (jiffies, jiffies_64) = (Jiffies::now().as_raw(), time::jiffies_64());
         seq_print!(

@@ -23,10 +23,7 @@
 
 use common::{
     module_param,
-    proc_fs::{
-        ProcEntry,
-        Produced, //
-    }, //
+    proc_fs::Entry, //
 };
 use kernel::prelude::*;
 use ktimer::prelude::*;
@@ -55,15 +52,15 @@ module_param! {
 }
 
 struct Wheel {
-    _levels: ProcEntry<Produced<levels::Levels>>,
-    _cpu: ProcEntry<Produced<cpu::Kinds>>,
+    _levels: Entry<()>,
+    _cpu: Entry<()>,
 }
 
 impl kernel::Module for Wheel {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
-            _levels: ProcEntry::new(c"jitwheel", levels::Levels)?,
-            _cpu: ProcEntry::new(c"jitcpu", cpu::Kinds)?,
+            _levels: Entry::stream::<levels::Levels>(c"jitwheel", ())?,
+            _cpu: Entry::stream::<cpu::Kinds>(c"jitcpu", ())?,
         })
     }
 }

@@ -22,6 +22,10 @@ static int tdelay = 10;
 module_param(tdelay, int, 0);
 MODULE_PARM_DESC(tdelay, "jiffies from one line to the next");
 
+static char *name = "jitimer_original";
+module_param(name, charp, 0);
+MODULE_PARM_DESC(name, "of the file in /proc");
+
 struct jit_data {
 	struct timer_list timer;
 	struct seq_file *m;
@@ -80,12 +84,12 @@ static int jit_timer_show(struct seq_file *m, void *v)
 
 static int __init jit_init(void)
 {
-	return proc_create_single("jitimer_original", 0444, NULL, jit_timer_show) ? 0 : -ENOMEM;
+	return proc_create_single(name, 0444, NULL, jit_timer_show) ? 0 : -ENOMEM;
 }
 
 static void __exit jit_exit(void)
 {
-	remove_proc_entry("jitimer_original", NULL);
+	remove_proc_entry(name, NULL);
 }
 
 module_init(jit_init);

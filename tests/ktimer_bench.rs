@@ -14,10 +14,7 @@
 
 use common::{
     module_param,
-    proc_fs::{
-        ProcEntry,
-        Produced, //
-    },
+    proc_fs::Entry,
     time, //
 };
 use kernel::{
@@ -451,7 +448,7 @@ fn deliver(n: usize) -> Result {
 }
 
 struct Bench {
-    _late: Option<ProcEntry<Produced<late::Samples>>>,
+    _late: Option<Entry<late::Samples>>,
 }
 
 impl kernel::Module for Bench {
@@ -466,7 +463,7 @@ impl kernel::Module for Bench {
             }
             wanted => {
                 let samples = late::Samples::take(wanted, LOAD.value())?;
-                Some(ProcEntry::new(c"ktimer_late", samples)?)
+                Some(Entry::stream::<late::Samples>(c"ktimer_late", samples)?)
             }
         };
         Ok(Self { _late: late })

@@ -7,11 +7,14 @@ use crate::series::{
     Series,
     Source, //
 };
-use common::tasklet::{
-    Priority,
-    Tasklet,
-    TaskletCallback,
-    TaskletContext, //
+use common::{
+    tasklet::{
+        Priority,
+        Tasklet,
+        TaskletCallback,
+        TaskletContext, //
+    },
+    viewer::Opener, //
 };
 use kernel::prelude::*;
 use ktimer::prelude::*;
@@ -45,8 +48,8 @@ pub(crate) struct Tasks {
 impl Source for Tasks {
     type Data = Priority;
 
-    fn open(&priority: &Priority) -> Result<impl PinInit<Self, Error>> {
-        let series = Series::new(SAMPLES)?;
+    fn open(&priority: &Priority, opener: &Opener<'_>) -> Result<impl PinInit<Self, Error>> {
+        let series = Series::new(SAMPLES, opener)?;
         Ok(try_pin_init!(Self {
             tasklet <- Tasklet::new(pin_init!(Tick { series <- series, priority })),
         }? Error))

@@ -13,14 +13,15 @@
 //! run it, to let the idle one sleep. If the CPU goes offline before that, its timers move to
 //! another: take it away while the file waits (parameter `delay`), and see.
 
-use common::proc_fs::{
-    Produce,
-    Stop, //
+use common::{
+    proc_fs::Records,
+    viewer::Opener,
+    wait::Stop, //
 };
 use kernel::{
     cpu::CpuId,
-    seq_file::SeqFile,
-    seq_print,
+    fmt,
+    prelude::*,
     sync::SetOnce, //
 };
 use ktimer::{
@@ -38,53 +39,54 @@ impl TimerCallback for Witness {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(crate) enum Row {
-    Header,
-    Timer {
-        kind: &'static str,
-        armed_on: u32,
-        ran_on: u32,
-    },
+pub(crate) struct Row {
+    kind: &'static str,
+    armed_on: u32,
+    ran_on: u32,
 }
 
-#[derive(Clone)]
 pub(crate) struct Kinds;
 
-impl Produce for Kinds {
+impl Records for Kinds {
+    type Data = ();
     type Record = Row;
 
-    fn produce(&self, index: u64, stop: &Stop) -> Option<Row> {
-        match index {
-            0 => Some(Row::Header),
-            1 => {
-                let init = Flags::PINNED.on(new_timer!(Witness(SetOnce::new())));
-                stack_pin_init!(let timer = init);
-                see("pinned", &timer, stop)
-            }
-            2 => {
-                stack_pin_init!(let timer = new_timer!(Witness(SetOnce::new())));
-                see("not-pinned", &timer, stop)
-            }
-            _ => None,
-        }
+    fn open((): &(), _opener: &Opener<'_>) -> impl PinInit<Self, Error> {
+        Ok(Self)
     }
 
-    fn show(&self, row: &Row, m: &SeqFile) {
-        match row {
-            Row::Header => seq_print!(m, "timer       armed-on ran-on\n"),
-            Row::Timer {
-                kind,
-                armed_on,
-                ran_on,
-            } => seq_print!(m, "{kind:<11} {armed_on:>8} {ran_on:>6}\n"),
+    fn next(&self, number: u64, _: bool, stop: &Stop) -> Result<Option<(u64, Row)>> {
+        let row = match number {
+            0 => {
+                let init = Flags::PINNED.on(new_timer!(Witness(SetOnce::new())));
+                stack_pin_init!(let timer = init);
+                see("pinned", &timer, stop)?
+            }
+            1 => {
+                stack_pin_init!(let timer = new_timer!(Witness(SetOnce::new())));
+                see("not-pinned", &timer, stop)?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some((number, row)))
+    }
+
+    fn show(row: &Row, before: Option<&Row>, text: &mut dyn fmt::Write) -> fmt::Result {
+        if before.is_none() {
+            text.write_str("timer       armed-on ran-on\n")?;
         }
+        text.write_fmt(fmt!(
+            "{:<11} {:>8} {:>6}\n",
+            row.kind,
+            row.armed_on,
+            row.ran_on
+        ))
     }
 }
 
 /// Arms the timer, and sees where it runs.
-fn see(kind: &'static str, timer: &Timer<Witness>, stop: &Stop) -> Option<Row> {
-    let delay = JiffiesDelta::from_ticks(super::DELAY.value()).ok()?;
+fn see(kind: &'static str, timer: &Timer<Witness>, stop: &Stop) -> Result<Row> {
+    let delay = JiffiesDelta::from_ticks(super::DELAY.value())?;
     // Not if this task is moved to another CPU meanwhile: then once more.
     let (due, armed_on) = loop {
         let (due, cpu) = (Jiffies::now() + delay, CpuId::current());
@@ -93,11 +95,13 @@ fn see(kind: &'static str, timer: &Timer<Witness>, stop: &Stop) -> Option<Row> {
             break (due, cpu.as_u32());
         }
     };
-    while timer.0.as_ref().is_none() && !stop.is_requested() {
-        stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK));
-    }
-    let ran_on = timer.0.copy()?;
-    Some(Row::Timer {
+    let ran_on = loop {
+        if let Some(cpu) = timer.0.copy() {
+            break cpu;
+        }
+        stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK))?;
+    };
+    Ok(Row {
         kind,
         armed_on,
         ran_on,

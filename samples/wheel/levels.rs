@@ -2,13 +2,14 @@
 
 //! `/proc/jitwheel`: a timer for the shortest and for the longest delay of each level of the wheel.
 
-use common::proc_fs::{
-    Produce,
-    Stop, //
+use common::{
+    proc_fs::Records,
+    viewer::Opener,
+    wait::Stop, //
 };
 use kernel::{
-    seq_file::SeqFile,
-    seq_print,
+    fmt,
+    prelude::*,
     sync::SetOnce, //
 };
 use ktimer::prelude::*;
@@ -37,8 +38,7 @@ impl TimerCallback for Witness {
     }
 }
 
-/// A line of the file; the header is none of these.
-#[derive(Clone, Copy)]
+/// A line of the file.
 pub(crate) struct Row {
     delay: JiffiesDelta,
     level: u32,
@@ -46,65 +46,70 @@ pub(crate) struct Row {
     ran: Jiffies,
 }
 
-#[derive(Clone)]
 pub(crate) struct Levels;
 
-impl Produce for Levels {
-    type Record = Option<Row>;
+impl Records for Levels {
+    type Data = ();
+    type Record = Row;
 
-    fn produce(&self, index: u64, stop: &Stop) -> Option<Option<Row>> {
-        let Some(number) = u32::try_from(index).ok()?.checked_sub(1) else {
-            return Some(None);
-        };
-        let level = number / 2;
+    fn open((): &(), _opener: &Opener<'_>) -> impl PinInit<Self, Error> {
+        Ok(Self)
+    }
+
+    fn next(&self, number: u64, _: bool, stop: &Stop) -> Result<Option<(u64, Row)>> {
+        let level = (number / 2) as u32;
         if level >= JiffiesDelta::TIMER_LEVELS {
-            return None;
+            return Ok(None);
         }
         let ticks = match number % 2 {
             0 => shortest(level),
             _ => longest(level),
         };
-        let delay = JiffiesDelta::from_ticks(ticks).ok()?;
         if ticks > super::LONGEST.value() {
-            return None;
+            return Ok(None);
         }
+        let delay = JiffiesDelta::from_ticks(ticks)?;
         stack_pin_init!(let timer = new_timer!(Witness(SetOnce::new())));
         let due = Jiffies::now() + delay;
         timer.arm(due);
-        while timer.0.as_ref().is_none() && !stop.is_requested() {
+        let ran = loop {
+            if let Some(ran) = timer.0.copy() {
+                break ran;
+            }
             // The timer that ends the sleep is as coarse as ours, and late by as much.
-            stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK));
-        }
-        let ran = timer.0.copy()?;
-        Some(Some(Row {
+            stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK))?;
+        };
+        let row = Row {
             delay,
             level,
             due,
             ran,
-        }))
+        };
+        Ok(Some((number, row)))
     }
 
-    fn show(&self, row: &Option<Row>, m: &SeqFile) {
-        let Some(Row {
+    fn show(row: &Row, before: Option<&Row>, text: &mut dyn fmt::Write) -> fmt::Result {
+        if before.is_none() {
+            text.write_str(
+                "     delay level granularity        due        ran     late percent\n",
+            )?;
+        }
+        let Row {
             delay,
             level,
             due,
             ran,
-        }) = row
-        else {
-            seq_print!(
-                m,
-                "     delay level granularity        due        ran     late percent\n"
-            );
-            return;
-        };
+        } = row;
         let late = ran.since(*due).as_ticks();
         let thousandths = late.saturating_mul(100_000) / delay.as_ticks().max(1);
         let granularity = 1u64 << (3 * level);
-        seq_print!(
-            m,
+        text.write_fmt(fmt!(
             "{delay:>10} {level:>5} {granularity:>11} {due:>10} {ran:>10} {late:>8}"
-        );
-        seq_print!(m, " {:>3}.{:03}\n", thousandths / 1000, thousandths % 1000);
+        ))?;
+        text.write_fmt(fmt!(
+            " {:>3}.{:03}\n",
+            thousandths / 1000,
+            thousandths % 1000
+        ))
     }
 }

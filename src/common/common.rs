@@ -2,9 +2,10 @@
 
 //! What the modules of this repository share, on top of the library.
 //!
-//! - [`proc_fs`]: files under `/proc`, read by way of `seq_file`.
+//! - [`proc_fs`]: files under `/proc`, whole at once or live.
+//! - [`viewer`]: who opens such a file, and which tasks that one may see.
 //! - [`mod@module_param`]: module parameters that know their range.
-//! - [`wait`]: waiting for a change, in a call that sleeps or by `poll()`.
+//! - [`wait`]: waiting for something to change.
 //! - [`tasklet`]: tasklets, to compare with timers.
 //! - [`context`]: where the code that asks is running.
 //! - [`time`]: other clocks than jiffies, and letting time pass.
@@ -13,7 +14,9 @@ pub mod context;
 pub mod module_param;
 pub mod proc_fs;
 pub mod tasklet;
+mod this_module;
 pub mod time;
+pub mod viewer;
 pub mod wait;
 
 #[allow(

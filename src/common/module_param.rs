@@ -5,20 +5,18 @@
 //! The parameters of the kernel crate's `module!` take whatever fits their type and can't be seen
 //! in sysfs. Those of [`module_param!`](crate::module_param!) are unsigned numbers from a range. A
 //! value that is not in it is refused with `EINVAL`, a line in the kernel log tells the value and
-//! the range, and the old value stays. They are in `/sys/module/MODULE/parameters`, readable by
+//! the range, and the old value stays. A number may be written as `16`, `0x10`, `020` or `0b10000`,
+//! with nothing before or after it but a newline. They are in `/sys/module/MODULE/parameters`, readable by
 //! all and writable by root.
 //!
 //! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
 
+use crate::this_module;
 use core::ops::RangeInclusive;
 use kernel::{
     bindings,
     error::from_result,
     prelude::*,
-    print::{
-        call_printk,
-        format_strings, //
-    },
     str::{
         parse_int::ParseInt,
         BStr, //
@@ -57,8 +55,7 @@ impl Param {
     }
 
     fn set(&self, text: &BStr) -> Result {
-        // A value that comes from a shell by way of sysfs ends in a newline.
-        let value = usize::from_str(text.strip_suffix(b"\n").map_or(text, BStr::from_bytes))?;
+        let value = usize::from_str(text)?;
         if !self.range.contains(&value) {
             return Err(EINVAL);
         }
@@ -86,30 +83,19 @@ unsafe extern "C" fn set(text: *const c_char, param: *const bindings::kernel_par
     // SAFETY: The operations don't have `KERNEL_PARAM_OPS_FL_NOARG`, so there is always a text,
     // and it is a C string.
     let text = BStr::from_bytes(unsafe { CStr::from_char_ptr(text) }.to_bytes());
+    // A value that comes from a shell by way of sysfs ends in a newline.
+    let text = text.strip_suffix(b"\n").map_or(text, BStr::from_bytes);
     from_result(|| {
         this.set(text).map_err(|_| {
-            // SAFETY: `name` is a C string, and `mod_` the module that the parameter belongs to,
-            // whose name is one too.
-            let (name, module) = unsafe {
-                (
-                    CStr::from_char_ptr((*param).name),
-                    CStr::from_char_ptr((&raw const (*(*param).mod_).name).cast()),
-                )
-            };
-            // SAFETY: The format is one of `format_strings`, and the module's name ends in a NUL.
-            unsafe {
-                call_printk(
-                    &format_strings::ERR,
-                    module.to_bytes_with_nul(),
-                    fmt!(
-                        "{}: invalid value '{}': it must be a number from {} to {}\n",
-                        BStr::from_bytes(name.to_bytes()),
-                        text,
-                        this.range.start(),
-                        this.range.end(),
-                    ),
-                )
-            };
+            // SAFETY: `name` is a C string.
+            let name = unsafe { CStr::from_char_ptr((*param).name) };
+            this_module::print_error(fmt!(
+                "{}: invalid value '{}': it must be a number from {} to {}\n",
+                BStr::from_bytes(name.to_bytes()),
+                text,
+                this.range.start(),
+                this.range.end(),
+            ));
             EINVAL
         })?;
         Ok(0)

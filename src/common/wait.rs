@@ -1,196 +1,154 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Waiting for a change, in a call that sleeps or by `poll()`.
+//! Waiting for something to change.
+//!
+//! [`Waiters`] wait for something that may come at any time, as data in a timer's callback; a
+//! [`Stop`] tells those who wait, for that or for time to pass, when to give up.
+//!
+//! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h)
 
 use crate::bindings;
-use core::{
-    marker::PhantomData,
-    ptr, //
-};
+use core::ptr;
 use kernel::{
-    new_condvar,
-    new_mutex,
     prelude::*,
-    sync::{
-        lock::{
-            Backend,
-            Guard, //
-        },
-        CondVar,
-        Mutex,
-        SetOnce, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     },
     types::Opaque, //
 };
+use ktimer::time::jiffies::JiffiesDelta;
 
-/// Those who wait for something to change, in a call that sleeps or by `poll()`.
-///
-/// It is a [`CondVar`] that also serves files whose `poll()` is called. What that takes is
-/// allocated by the first one who polls.
-#[pin_data]
-pub struct Waiters {
-    #[pin]
-    sleepers: CondVar,
-    #[pin]
-    registering: Mutex<()>,
-    pollers: SetOnce<Pin<KBox<Pollers>>>,
-}
-
-impl Waiters {
-    /// Nobody yet.
-    pub fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            sleepers <- new_condvar!("Waiters"),
-            registering <- new_mutex!(()),
-            pollers: SetOnce::new(),
-        })
-    }
-
-    /// Releases the lock, sleeps until there is a notification or a signal, and takes the lock
-    /// again.
-    ///
-    /// Returns whether there is a signal. It may wake up for no reason. See
-    /// [`CondVar::wait_interruptible`].
-    #[must_use = "wait_interruptible returns if a signal is pending, so the caller must check"]
-    pub fn wait_interruptible<T: ?Sized, B: Backend>(&self, guard: &mut Guard<'_, T, B>) -> bool {
-        self.sleepers.wait_interruptible(guard)
-    }
-
-    /// Has whoever polls woken by the next notification. To be called before looking, under the
-    /// lock that goes with it, whether what is waited for is there already.
-    ///
-    /// May sleep. Fails with `ENOMEM`. The C function is `poll_wait()`.
-    pub fn register(&self, table: &PollTable<'_>) -> Result {
-        let one_by_one = self.registering.lock();
-        if self.pollers.as_ref().is_none() {
-            let new = KBox::pin_init(Pollers::new(), GFP_KERNEL_ACCOUNT)?;
-            self.pollers.populate(new);
-        }
-        drop(one_by_one);
-        let pollers = self.pollers.as_ref().ok_or(EINVAL)?;
-        // SAFETY: By the type invariant of `PollTable` the file and the table are valid. The queue
-        // is initialised, and does not go before whoever is put on it here has left it: the
-        // destructor of `Pollers` waits for that.
-        unsafe { kernel::bindings::poll_wait(table.file, pollers.queue.get(), table.table) };
-        Ok(())
-    }
-
-    /// Wakes all of them. May be called from any context, but for hard interrupts on PREEMPT_RT.
-    pub fn notify_all(&self) {
-        self.sleepers.notify_all();
-        if let Some(pollers) = self.pollers.as_ref() {
-            pollers.wake(0);
-        }
-    }
-}
-
-/// A call of `poll()` on a file: C's `struct poll_table_struct`, and the file.
-///
-/// # Invariants
-///
-/// `file` is a file that is open during `'a`, and `table` null or a poll table, valid during `'a`.
-pub struct PollTable<'a> {
-    file: *mut kernel::bindings::file,
-    table: *mut kernel::bindings::poll_table_struct,
-    _lifetime: PhantomData<&'a ()>,
-}
-
-impl PollTable<'_> {
-    /// From what C's `poll` operation gets.
-    ///
-    /// # Safety
-    ///
-    /// The invariants of the type must hold.
-    pub(crate) unsafe fn from_raw(
-        file: *mut kernel::bindings::file,
-        table: *mut kernel::bindings::poll_table_struct,
-    ) -> Self {
-        // INVARIANT: By the requirement of this function.
-        Self {
-            file,
-            table,
-            _lifetime: PhantomData,
-        }
-    }
-}
-
-/// A wait queue for those who poll a file.
-///
-/// The queue of a file that is closed is empty. But the files of a `/proc` entry that is removed
-/// are released while others still have them open, and poll them. `PollCondVar` of the kernel crate
-/// is not made for that: it gets rid of `epoll` and its like, but not of `poll()` and `select()`,
-/// whose callers leave by themselves when they are woken. This one waits until they have.
+/// Those who wait for something to change: C's `wait_queue_head_t`.
 ///
 /// # Invariants
 ///
 /// `queue` is initialised.
-#[pin_data(PinnedDrop)]
-struct Pollers {
+#[pin_data]
+pub struct Waiters {
     #[pin]
-    queue: Opaque<kernel::bindings::wait_queue_head>,
+    queue: Opaque<bindings::wait_queue_head>,
 }
 
 // SAFETY: A wait queue may be used from any thread.
-unsafe impl Send for Pollers {}
+unsafe impl Send for Waiters {}
 
 // SAFETY: As above, and it has a lock.
-unsafe impl Sync for Pollers {}
+unsafe impl Sync for Waiters {}
 
-impl Pollers {
-    fn new() -> impl PinInit<Self> {
+impl Waiters {
+    /// Nobody yet.
+    pub fn new() -> impl PinInit<Self> {
         let key = kernel::static_lock_class!();
         pin_init!(Self {
             // INVARIANT: This initialises it.
             queue <- Opaque::ffi_init(move |slot| {
+                let name = c"Waiters".as_char_ptr();
                 // SAFETY: `slot` is valid for writes; the name and the key are statics.
-                unsafe {
-                    kernel::bindings::__init_waitqueue_head(
-                        slot,
-                        c"Pollers".as_char_ptr(),
-                        key.as_ptr(),
-                    )
-                }
+                unsafe { bindings::__init_waitqueue_head(slot, name, key.as_ptr()) }
             }),
         })
     }
 
-    /// Wakes all of them, and tells them what for: 0 is anything.
-    fn wake(&self, events: usize) {
-        // SAFETY: By the type invariant the queue is initialised. The key is not a pointer that is
-        // followed, but events.
-        unsafe {
-            kernel::bindings::__wake_up(
-                self.queue.get(),
-                kernel::bindings::TASK_NORMAL,
-                0,
-                ptr::without_provenance_mut(events),
-            )
-        };
+    /// Wakes all of them, to look again. May be called from any context, but for hard interrupts
+    /// on PREEMPT_RT.
+    ///
+    /// The C macro is `wake_up_all()`.
+    #[inline]
+    pub fn notify_all(&self) {
+        let any = ptr::null_mut();
+        // SAFETY: By the type invariant the queue is initialised; no key stands for any event.
+        unsafe { bindings::__wake_up(self.as_raw(), bindings::TASK_NORMAL, 0, any) };
     }
 
-    fn is_empty(&self) -> bool {
-        // SAFETY: By the type invariant the queue is initialised.
-        unsafe { bindings::wait_queue_is_empty(self.queue.get()) }
+    pub(crate) fn as_raw(&self) -> *mut bindings::wait_queue_head {
+        self.queue.get()
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for Pollers {
-    fn drop(self: Pin<&mut Self>) {
-        if self.is_empty() {
-            return;
+/// Tells those who wait when to give up: at a signal, or when it is requested.
+#[pin_data]
+pub struct Stop {
+    requested: Atomic<bool>,
+    #[pin]
+    waiters: Waiters,
+}
+
+impl Stop {
+    /// Not requested yet.
+    pub fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            requested: Atomic::new(false),
+            waiters <- Waiters::new(),
+        })
+    }
+
+    /// Has all who wait give up, now and in future.
+    pub fn request(&self) {
+        self.requested.store(true, Relaxed);
+        self.waiters.notify_all();
+    }
+
+    /// Whether it was requested. May be called from any context.
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Relaxed)
+    }
+
+    /// Fails with `ESHUTDOWN` if it was requested, and with `ERESTARTSYS` if there is a signal.
+    pub fn check(&self) -> Result {
+        match () {
+            () if self.is_requested() => Err(ESHUTDOWN),
+            () if kernel::current!().signal_pending() => Err(ERESTARTSYS),
+            () => Ok(()),
         }
-        loop {
-            self.wake(bindings::COMMON_POLL_GONE as usize);
-            if self.is_empty() {
-                break;
-            }
-            // SAFETY: A span of one tick is not negative, and a file is released where sleeping is
-            // allowed.
-            unsafe { kernel::bindings::schedule_timeout_uninterruptible(1) };
+    }
+
+    /// Sleeps for a span of time. Fails as [`check`](Self::check) does.
+    ///
+    /// The C macro is `wait_event_interruptible_timeout()`.
+    pub fn sleep(&self, span: JiffiesDelta) -> Result {
+        self.wait(None, span.as_ticks() as c_long, &|| false)
+    }
+
+    /// Sleeps until a condition holds, which must not sleep; it is looked at whenever `waiters` are
+    /// notified. If it holds, neither a signal nor a request counts; else fails as
+    /// [`check`](Self::check) does.
+    ///
+    /// The C macro is `wait_event_interruptible()`.
+    pub fn wait_for(&self, waiters: &Waiters, condition: &dyn Fn() -> bool) -> Result {
+        self.wait(Some(waiters), c_long::MAX, condition)
+    }
+
+    fn wait(
+        &self,
+        waiters: Option<&Waiters>,
+        ticks: c_long,
+        condition: &dyn Fn() -> bool,
+    ) -> Result {
+        /// # Safety
+        ///
+        /// `condition` must point to a `&dyn Fn() -> bool`.
+        unsafe extern "C" fn holds(condition: *const c_void) -> bool {
+            // SAFETY: By the requirement of this function.
+            unsafe { (*condition.cast::<&dyn Fn() -> bool>())() }
         }
-        // SAFETY: It may be called where sleeping is allowed. Those whom `POLLFREE` removes may
-        // look at the queue in an RCU read-side critical section that has begun before.
-        unsafe { kernel::bindings::synchronize_rcu_expedited() };
+
+        let done: &dyn Fn() -> bool = &|| self.is_requested() || condition();
+        // SAFETY: By their type invariants the queues are initialised. They, and what `holds` gets
+        // to call, are borrowed for longer than this call.
+        let left = unsafe {
+            bindings::wait_event_on_two(
+                self.waiters.as_raw(),
+                waiters.map_or(ptr::null_mut(), Waiters::as_raw),
+                Some(holds),
+                ptr::from_ref(&done).cast(),
+                ticks,
+            )
+        };
+        match left {
+            ..0 => Err(ERESTARTSYS),
+            _ if self.is_requested() && !condition() => Err(ESHUTDOWN),
+            _ => Ok(()),
+        }
     }
 }

@@ -15,23 +15,32 @@
 //! the time (`jiffies`), how many jiffies after the line before that was, whether it was in an
 //! interrupt, and the CPU and the task that it was running, or had been when the interrupt came.
 //!
-//! Each open file has a series of its own, which starts when the file is first read. A reader that
-//! is too slow loses samples, and the line after the gap ends in `[3 lost]`.
+//! Each open file has a series of its own, which starts when the file is first read. It is a
+//! stream: it can't be sought, and who wants a series again opens the file again. If a reader is too
+//! slow and loses samples, a line `# 3 lost` tells so in their place.
 //!
-//! All may read the file, since what it shows, all may see: `pid` is what the reader's pid
-//! namespace calls the task, and a task that it can't see is shown as `0` and `-`. At most
-//! `readers` files may be open at once.
+//! All may read the file, since what it shows, all may see: `pid` is what the pid namespace of the
+//! task that opened the file calls the task, and one that is not in there, or that the options
+//! `hidepid` and `gid` of that `/proc` hide from the opener, is shown as `0` and `-`. At most
+//! `readers` files may be open at once, half of them by the same user; privileged users
+//! (`CAP_SYS_RESOURCE`) are counted, but let in.
+//!
+//! Unloading the module ends the file for those who wait in `read()`; others get `EIO` when they
+//! read it next. Who has polled an open file keeps the module in use until that is closed.
 
 use common::{
     module_param,
-    proc_fs::ProcEntry, //
+    proc_fs::Entry,
+    viewer::Opener, //
 };
 use kernel::{
+    new_mutex,
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    task::Kuid, //
 };
 use ktimer::prelude::*;
 use series::{
@@ -53,25 +62,28 @@ module! {
 module_param! {
     /// The time from one sample to the next.
     static TDELAY: tdelay = 10, 1..=JiffiesDelta::TIMER_MAX.as_ticks(),
-        "jiffies from one line of /proc/jitimer to the next, from 1 to 1056964607 (default 10)";
+        "jiffies between lines, 1 to 1056964607, rounded up by the timer wheel: 1000 to 1024 (default 10)";
 
     /// How many samples the timer takes for each reader.
     static COUNT: count = 5, 0..=u32::MAX as usize,
-        "lines by the timer, after the reader's own, up to 4294967295; 0: no end (default 5)";
+        "lines by the timer, after the reader's own, to 4294967295; 0: no end (default 5)";
 
     /// How many files may be open.
     static READERS: readers = 1024, 1..=65536,
-        "readers of /proc/jitimer at once, from 1 to 65536; the next gets EBUSY (default 1024)";
+        "readers at once, 1 to 65536, half of them of one user; the next gets EBUSY (default 1024)";
 }
 
 struct JiTimer {
-    _entry: ProcEntry<SeriesFile<Reader>>,
+    _file: Entry<Arc<Seats>>,
 }
 
 impl kernel::Module for JiTimer {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
-            _entry: ProcEntry::new(c"jitimer", ())?,
+            _file: Entry::stream::<SeriesFile<Reader>>(
+                c"jitimer",
+                Arc::pin_init(Seats::new(), GFP_KERNEL)?,
+            )?,
         })
     }
 }
@@ -102,12 +114,12 @@ struct Reader {
 }
 
 impl Source for Reader {
-    type Data = ();
+    type Data = Arc<Seats>;
 
-    fn open((): &()) -> Result<impl PinInit<Self, Error>> {
-        let seat = Seat::take()?;
+    fn open(seats: &Arc<Seats>, opener: &Opener<'_>) -> Result<impl PinInit<Self, Error>> {
+        let seat = Seats::take(seats, opener)?;
         let delay = JiffiesDelta::from_ticks(TDELAY.value())?.saturating_sub(JiffiesDelta::TICK);
-        let series = Series::new(COUNT.value())?;
+        let series = Series::new(COUNT.value(), opener)?;
         Ok(try_pin_init!(Self {
             timer <- new_timer!(pin_init!(Ticker { series <- series, delay })),
             _seat: seat,
@@ -123,24 +135,57 @@ impl Source for Reader {
     }
 }
 
-/// One of the readers that there may be at once.
-struct Seat;
+/// The readers that there are.
+#[pin_data]
+struct Seats {
+    /// How many of each user.
+    #[pin]
+    taken: Mutex<KVec<(Kuid, usize)>>,
+}
 
-/// How many there are.
-static TAKEN: Atomic<usize> = Atomic::new(0);
+impl Seats {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            taken <- new_mutex!(KVec::new()),
+        })
+    }
 
-impl Seat {
-    fn take() -> Result<Self> {
-        let seat = Self;
-        if TAKEN.fetch_add(1, Relaxed) >= READERS.value() {
+    /// Takes one for the opener.
+    ///
+    /// Fails with `EBUSY` if all are taken, or the user has its share; but privileged users are let
+    /// in all the same.
+    fn take(this: &Arc<Self>, opener: &Opener<'_>) -> Result<Seat> {
+        let (uid, most) = (opener.uid(), READERS.value());
+        let mut taken = this.taken.lock();
+        let all: usize = taken.iter().map(|(_, count)| count).sum();
+        let of_user = taken.iter_mut().find(|(user, _)| *user == uid);
+        let own = of_user.as_ref().map_or(0, |(_, count)| *count);
+        if (all >= most || own >= (most / 2).max(1)) && !opener.is_unlimited() {
             return Err(EBUSY);
         }
-        Ok(seat)
+        match of_user {
+            Some((_, count)) => *count += 1,
+            None => taken.push((uid, 1), GFP_KERNEL)?,
+        }
+        Ok(Seat {
+            seats: this.clone(),
+            uid,
+        })
     }
+}
+
+/// One of them.
+struct Seat {
+    seats: Arc<Seats>,
+    uid: Kuid,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        TAKEN.fetch_sub(1, Relaxed);
+        let mut taken = self.seats.taken.lock();
+        taken.retain(|(user, count)| {
+            *count -= usize::from(*user == self.uid);
+            *count > 0
+        });
     }
 }

@@ -10,32 +10,34 @@
 //!  ...
 //! ```
 //!
-//! The file is a [`SeriesFile`], and what takes its samples a [`Source`]. Each open file has a
-//! series of its own. The first sample is the reader's, taken when the file is first read; then the
-//! source is started, and adds its own, each by one call of [`Series::add`]: that neither allocates
-//! nor formats. The reader formats a sample when it gets to it.
+//! The file is a stream of a [`SeriesFile`], and what takes its samples a [`Source`]. Each open
+//! file has a series of its own. The first sample is the reader's, taken when the file is first
+//! read; then the source is started, and adds its own, each by one call of [`Series::add`]: that
+//! neither allocates nor formats. The reader formats a sample when it gets to it.
 //!
-//! A series keeps its last [`KEPT`] samples. If a reader is slower than that, some are lost, and
-//! the line after the gap ends in `[3 lost]`. What is kept can be read again.
+//! A series keeps its last [`KEPT`] samples. If a reader is slower than that, some are lost, and a
+//! line `# 3 lost` tells so in their place; the `delta` of the line after it is that from the line
+//! before it, so that all of them add up.
 
 use common::{
     context::{
         self,
         Comm, //
     },
-    proc_fs::ProcFile,
+    proc_fs::Records,
+    viewer::{
+        Opener,
+        Viewer, //
+    },
     wait::{
-        PollTable,
+        Stop,
         Waiters, //
     }, //
 };
 use kernel::{
     cpu::CpuId,
-    pid_namespace::PidNamespace,
-    prelude::*,
-    seq_file::SeqFile,
-    seq_print,
-    sync::aref::ARef, //
+    fmt,
+    prelude::*, //
 };
 use ktimer::{
     interrupt::BhDisabled,
@@ -47,7 +49,7 @@ pub(crate) const KEPT: u64 = 256;
 
 /// Where the code runs.
 #[derive(Clone, Copy)]
-struct Sample {
+pub(crate) struct Sample {
     time: Jiffies,
     in_interrupt: bool,
     cpu: CpuId,
@@ -56,12 +58,12 @@ struct Sample {
 }
 
 impl Sample {
-    fn take(namespace: &PidNamespace) -> Self {
+    fn take(viewer: &Viewer) -> Self {
         Self {
             time: Jiffies::now(),
             in_interrupt: context::in_interrupt(),
             cpu: CpuId::current(),
-            task: context::current_pid_in(namespace).map(|pid| (pid, Comm::current())),
+            task: viewer.current_task(),
         }
     }
 }
@@ -73,19 +75,6 @@ struct Samples {
     taken: u64,
     /// How many are to be taken, if there is an end.
     limit: Option<u64>,
-    /// What the reader asked for last, and got.
-    last: Option<Asked>,
-    hung_up: bool,
-}
-
-/// What the reader asked for, and got.
-#[derive(Clone, Copy)]
-struct Asked {
-    wanted: u64,
-    number: u64,
-    time: Jiffies,
-    /// The time of the line before.
-    before: Option<Jiffies>,
 }
 
 impl Samples {
@@ -106,18 +95,6 @@ impl Samples {
         self.limit.is_some_and(|limit| self.taken >= limit)
     }
 
-    /// Whether there is a line at `index`, of which 0 is the header; `None` if there is not yet.
-    fn more(&self, index: u64) -> Option<bool> {
-        // The first sample is taken when it is asked for.
-        if index <= self.taken || self.taken == 0 {
-            Some(true)
-        } else if self.hung_up || self.is_complete() {
-            Some(false)
-        } else {
-            None
-        }
-    }
-
     /// The number of the oldest sample that is kept.
     fn oldest(&self) -> u64 {
         self.taken - self.ring.len() as u64
@@ -128,82 +105,11 @@ impl Samples {
         (number % self.ring.len().max(1) as u64) as usize
     }
 
-    fn get(&self, number: u64) -> Option<Sample> {
-        (self.oldest()..self.taken)
-            .contains(&number)
-            .then(|| self.ring.get(self.place(number)).copied())?
-    }
-
-    /// The line for the sample with the number `wanted`, or for the oldest one if that is lost; and
-    /// which it is.
-    fn line(&mut self, wanted: u64) -> Option<(u64, Line)> {
-        let number = wanted.max(self.oldest());
-        let sample = self.get(number)?;
-        // The sample of the line before may not be kept any more; but usually it was the last one.
-        let before = match self.last {
-            Some(last) if last.wanted == wanted => last.before,
-            Some(last) if last.number + 1 == wanted => Some(last.time),
-            _ => wanted
-                .checked_sub(1)
-                .and_then(|before| self.get(before))
-                .map(|sample| sample.time),
-        };
-        self.last = Some(Asked {
-            wanted,
-            number,
-            time: sample.time,
-            before,
-        });
-        Some((
-            number,
-            Line(Some(SampleLine {
-                sample,
-                delta: sample.time.since(before.unwrap_or(sample.time)),
-                lost: number - wanted,
-            })),
-        ))
-    }
-}
-
-/// A line of the file: the header, or a sample.
-pub(crate) struct Line(Option<SampleLine>);
-
-struct SampleLine {
-    sample: Sample,
-    /// Since the line before.
-    delta: JiffiesDelta,
-    /// How many samples would have come before it, and were not fetched in time.
-    lost: u64,
-}
-
-impl Line {
-    fn show(&self, m: &SeqFile) {
-        let Some(SampleLine {
-            sample,
-            delta,
-            lost,
-        }) = &self.0
-        else {
-            seq_print!(m, "   time   delta  inirq    pid   cpu command\n");
-            return;
-        };
-        seq_print!(
-            m,
-            "{:>9}  {:>3}     {}    {:>6}   {}   ",
-            sample.time,
-            delta,
-            u8::from(sample.in_interrupt),
-            sample.task.map_or(0, |(pid, _)| pid),
-            sample.cpu.as_u32(),
-        );
-        match sample.task {
-            Some((_, command)) => seq_print!(m, "{command}"),
-            None => seq_print!(m, "-"),
-        }
-        match lost {
-            0 => seq_print!(m, "\n"),
-            lost => seq_print!(m, " [{lost} lost]\n"),
-        }
+    /// The sample with the number `number`, or the oldest if that is lost; and its number.
+    fn get(&self, number: u64) -> Option<(u64, Sample)> {
+        let number = number.max(self.oldest());
+        let sample = self.ring.get(self.place(number))?;
+        (number < self.taken).then_some((number, *sample))
     }
 }
 
@@ -214,31 +120,29 @@ pub(crate) struct Series {
     samples: SpinLockBh<Samples>,
     #[pin]
     changed: Waiters,
-    /// That of the task that opened the file.
-    namespace: ARef<PidNamespace>,
+    /// Who opened the file.
+    viewer: Viewer,
 }
 
 impl Series {
-    /// A series for a file that the current task opens: the reader's sample and `count` more, or
-    /// without end if `count` is 0.
+    /// A series for a file that is being opened: the reader's sample and `count` more, or without
+    /// end if `count` is 0.
     ///
     /// May sleep. Its memory, of which there is no more for a larger `count` than [`KEPT`], is
     /// charged to the task. Fails with `ENOMEM`.
-    pub(crate) fn new(count: usize) -> Result<impl PinInit<Self>> {
+    pub(crate) fn new(count: usize, opener: &Opener<'_>) -> Result<impl PinInit<Self>> {
         let limit = (count > 0).then_some((count as u64).saturating_add(1));
         let capacity = limit.map_or(KEPT, |limit| limit.min(KEPT));
         let samples = Samples {
             ring: KVec::with_capacity(capacity as usize, GFP_KERNEL_ACCOUNT)?,
             taken: 0,
             limit,
-            last: None,
-            hung_up: false,
         };
-        let namespace = ARef::from(kernel::current!().active_pid_ns().ok_or(ESRCH)?);
+        let viewer = opener.viewer()?;
         Ok(pin_init!(Self {
             samples <- new_spinlock_bh!(samples),
             changed <- Waiters::new(),
-            namespace,
+            viewer,
         }))
     }
 
@@ -246,7 +150,7 @@ impl Series {
     ///
     /// To be called in softirq context, which `bh` proves.
     pub(crate) fn add(&self, bh: &BhDisabled) -> Option<Jiffies> {
-        let sample = Sample::take(&self.namespace);
+        let sample = Sample::take(&self.viewer);
         let more = self.samples.lock_with(bh).add(sample);
         self.changed.notify_all();
         more.then_some(sample.time)
@@ -255,11 +159,11 @@ impl Series {
 
 /// What takes the samples of an open file.
 pub(crate) trait Source: Send + Sync + Sized + 'static {
-    /// What all open files of the same entry share.
+    /// What all open files of the same name share.
     type Data: Send + Sync + 'static;
 
-    /// Makes it, for a file that the current task opens.
-    fn open(data: &Self::Data) -> Result<impl PinInit<Self, Error>>;
+    /// Makes it, for a file that is being opened.
+    fn open(data: &Self::Data, opener: &Opener<'_>) -> Result<impl PinInit<Self, Error>>;
 
     /// The series that it adds to.
     fn series(&self) -> &Series;
@@ -278,59 +182,59 @@ pub(crate) struct SeriesFile<S> {
     source: S,
 }
 
-impl<S: Source> ProcFile for SeriesFile<S> {
+impl<S: Source> Records for SeriesFile<S> {
     type Data = S::Data;
-    type Record = Line;
+    type Record = Sample;
 
-    fn open(data: &S::Data) -> Result<impl PinInit<Self, Error>> {
-        let source = S::open(data)?;
-        Ok(try_pin_init!(Self { source <- source }? Error))
+    fn open(data: &S::Data, opener: &Opener<'_>) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self { source <- S::open(data, opener)? }? Error)
     }
 
-    fn record(&self, index: u64) -> Option<(u64, Line)> {
-        let Some(wanted) = index.checked_sub(1) else {
-            return Some((0, Line(None)));
-        };
+    fn next(&self, number: u64, nonblocking: bool, stop: &Stop) -> Result<Option<(u64, Sample)>> {
         let series = self.source.series();
         // Taken before the lock, which disables bottom halves: that would look like an interrupt.
-        let sample = Sample::take(&series.namespace);
-        let mut samples = series.samples.lock();
-        if samples.taken == 0 && samples.add(sample) {
-            self.source.start(sample.time);
+        let first = (number == 0).then(|| Sample::take(&series.viewer));
+        if let Some(first) = first {
+            let mut samples = series.samples.lock();
+            if samples.taken == 0 && samples.add(first) {
+                self.source.start(first.time);
+            }
         }
-        let (number, line) = samples.line(wanted)?;
-        Some((number + 1, line))
-    }
-
-    fn show(&self, line: &Line, m: &SeqFile) {
-        line.show(m);
-    }
-
-    fn wait(&self, index: u64, nonblocking: bool) -> Result<bool> {
-        let series = self.source.series();
-        let mut samples = series.samples.lock();
-        loop {
-            if let Some(more) = samples.more(index) {
-                return Ok(more);
-            }
-            if nonblocking {
-                return Err(EAGAIN);
-            }
-            if series.changed.wait_interruptible(&mut samples) {
-                return Err(ERESTARTSYS);
-            }
+        if !nonblocking {
+            stop.wait_for(&series.changed, &|| self.is_ready(number))?;
+        }
+        let samples = series.samples.lock();
+        match samples.get(number) {
+            None if !samples.is_complete() => Err(EAGAIN),
+            found => Ok(found),
         }
     }
 
-    fn poll(&self, index: u64, table: &PollTable<'_>) -> Result<bool> {
-        let series = self.source.series();
-        series.changed.register(table)?;
-        Ok(series.samples.lock().more(index).is_some())
+    fn show(sample: &Sample, before: Option<&Sample>, text: &mut dyn fmt::Write) -> fmt::Result {
+        if before.is_none() {
+            text.write_str("   time   delta  inirq    pid   cpu command\n")?;
+        }
+        text.write_fmt(fmt!(
+            "{:>9}  {:>3}     {}    {:>6}   {}   ",
+            sample.time,
+            sample.time.since(before.unwrap_or(sample).time),
+            u8::from(sample.in_interrupt),
+            sample.task.map_or(0, |(pid, _)| pid),
+            sample.cpu.as_u32(),
+        ))?;
+        match sample.task {
+            Some((_, command)) => text.write_fmt(fmt!("{command}\n")),
+            None => text.write_str("-\n"),
+        }
     }
 
-    fn hang_up(&self) {
-        let series = self.source.series();
-        series.samples.lock().hung_up = true;
-        series.changed.notify_all();
+    fn waiters(&self) -> Option<&Waiters> {
+        Some(&self.source.series().changed)
+    }
+
+    fn is_ready(&self, number: u64) -> bool {
+        let samples = self.source.series().samples.lock();
+        // The first sample is taken when it is asked for.
+        number < samples.taken || samples.taken == 0 || samples.is_complete()
     }
 }

@@ -7,15 +7,15 @@ use super::{
     plain,
     wait, //
 };
-use common::proc_fs::{
-    Produce,
-    Stop, //
+use common::{
+    proc_fs::Records,
+    viewer::Opener,
+    wait::Stop, //
 };
 use kernel::{
     alloc::KVVec,
+    fmt,
     prelude::*,
-    seq_file::SeqFile,
-    seq_print,
     sync::{
         atomic::{
             Atomic,
@@ -138,18 +138,28 @@ impl Samples {
     }
 }
 
-impl Produce for Samples {
+impl Records for Samples {
+    type Data = Self;
     type Record = (&'static str, u64);
 
-    fn produce(&self, index: u64, _stop: &Stop) -> Option<Self::Record> {
-        let index = index as usize;
-        match self.library.samples.get(index) {
-            Some(sample) => Some(("library", sample.load(Relaxed))),
-            None => Some(("C", self.c.get(index - self.library.samples.len())?)),
-        }
+    fn open(this: &Self, _opener: &Opener<'_>) -> impl PinInit<Self, Error> {
+        Ok(this.clone())
     }
 
-    fn show(&self, (whose, sample): &Self::Record, m: &SeqFile) {
-        seq_print!(m, "{whose} {} {}\n", sample >> 32, sample & 0xffff_ffff);
+    fn next(&self, number: u64, _: bool, _: &Stop) -> Result<Option<(u64, Self::Record)>> {
+        let index = number as usize;
+        let sample = match self.library.samples.get(index) {
+            Some(sample) => Some(("library", sample.load(Relaxed))),
+            None => (self.c.get(index - self.library.samples.len())).map(|sample| ("C", sample)),
+        };
+        Ok(sample.map(|sample| (number, sample)))
+    }
+
+    fn show(
+        (whose, sample): &Self::Record,
+        _before: Option<&Self::Record>,
+        text: &mut dyn fmt::Write,
+    ) -> fmt::Result {
+        text.write_fmt(fmt!("{whose} {} {}\n", sample >> 32, sample & 0xffff_ffff))
     }
 }

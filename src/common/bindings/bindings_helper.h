@@ -4,10 +4,6 @@
  * kernel crate lack. common.mk says which names are taken.
  */
 
-#include <linux/poll.h>
 #include <linux/proc_fs.h>
 
 #include "../helpers.h"
-
-/* What wakes those who poll something that is about to go. */
-const unsigned int COMMON_POLL_GONE = EPOLLHUP | POLLFREE;

@@ -2,7 +2,12 @@
 
 //! Files that show one text, as it is when they are read.
 
-use super::ProcFile;
+use super::{
+    Entry,
+    Shared, //
+};
+use crate::bindings;
+use core::ptr;
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
@@ -10,7 +15,7 @@ use kernel::{
 };
 use ktimer::time::timer::Timer;
 
-/// What a file shows.
+/// What such a file shows.
 pub trait Show: Send + Sync + 'static {
     /// Writes it out. May sleep. If `m` has no room for it, this is called again with more room.
     fn show(&self, m: &SeqFile);
@@ -29,46 +34,32 @@ impl<T: Show> Show for Timer<T> {
     }
 }
 
-/// An open file that shows the whole of something, at once: C's `proc_create_single()`.
-///
-/// # Examples
-///
-/// ```
-/// # use kernel::{prelude::*, seq_file::SeqFile, seq_print};
-/// use common::proc_fs::{ProcEntry, Show, Text};
-///
-/// #[derive(Clone)]
-/// struct Answer(u32);
-///
-/// impl Show for Answer {
-///     fn show(&self, m: &SeqFile) {
-///         seq_print!(m, "{}\n", self.0);
-///     }
-/// }
-///
-/// let entry = ProcEntry::<Text<Answer>>::new(c"answer", Answer(42))?;
-/// # drop(entry);
-/// # Ok::<(), Error>(())
-/// ```
-#[pin_data]
-pub struct Text<D> {
-    data: D,
+impl<T: Show> Entry<T> {
+    /// Makes `/proc/<name>` show the whole of something, at once. May sleep.
+    ///
+    /// Fails with `EEXIST` if the name is taken, or with `ENOMEM`. The C function is
+    /// `proc_create_single_data()`.
+    pub fn text(name: &CStr, shown: T) -> Result<Self> {
+        let top = ptr::null_mut();
+        // SAFETY: `show` is given the entry's data.
+        unsafe {
+            Self::new(name, shown, |name, data| {
+                bindings::proc_create_single_data(name, 0o444, top, Some(show::<T>), data)
+            })
+        }
+    }
 }
 
-impl<D: Show + Clone> ProcFile for Text<D> {
-    type Data = D;
-    type Record = ();
-
-    fn open(data: &D) -> Result<impl PinInit<Self, Error>> {
-        let data = data.clone();
-        Ok(try_pin_init!(Self { data }? Error))
-    }
-
-    fn record(&self, index: u64) -> Option<(u64, ())> {
-        (index == 0).then_some((0, ()))
-    }
-
-    fn show(&self, _record: &(), m: &SeqFile) {
-        self.data.show(m);
-    }
+/// # Safety
+///
+/// `m` must be in use by this call only, and its `private` be the data of an entry of a `T`.
+unsafe extern "C" fn show<T: Show>(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+    // SAFETY: The data is a `Shared<T>`, which lives while the entry does; removing that waits for
+    // this call, and only this call uses `m` now.
+    unsafe {
+        (*(*m).private.cast::<Shared<T>>())
+            .data
+            .show(SeqFile::from_raw(m))
+    };
+    0
 }

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files that go on while they are read: streams of records, each shown as some text. To `seq_file`,
+//! the record that is being read is all that the file has, and the next one what it has when it is
+//! read again from the beginning: it turns that to text, and keeps what a reader has no room for.
+//!
+//! No lock is held while a reader waits, be it for a record or for a page to read to: `seq_file` is
+//! called with page faults disabled, and a missing page is faulted in after that. So each of those
+//! who share an open file can be killed at once; and unloading need not wait for a page that never
+//! comes, since whoever faults one in has a reference to the module.
+//!
+//! So has whoever polls a file, whose entry on the wait queue stays until it leaves: the first
+//! `poll()` of an open file takes a reference, as one who opens a character device does, and closing
+//! the file gives it back. `rmmod` says "in use" till then, and has nobody to wait for.
+//!
+//! C headers: [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h),
+//! [`include/linux/poll.h`](srctree/include/linux/poll.h)
+
+use super::{
+    Entry,
+    Shared, //
+};
+use crate::{
+    bindings,
+    this_module,
+    viewer::Opener,
+    wait::{
+        Stop,
+        Waiters, //
+    }, //
+};
+use core::ptr;
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    fmt,
+    iov::IovIterDest,
+    new_mutex,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Mutex,
+    types::ForeignOwnable, //
+};
+
+/// The records of an open file, numbered from 0. All methods are called in process context.
+pub trait Records: Send + Sync + Sized + 'static {
+    /// What all open files of the same name share.
+    type Data: Send + Sync + 'static;
+
+    /// A record.
+    type Record: Send + Unpin;
+
+    /// Opens the file.
+    fn open(data: &Self::Data, opener: &Opener<'_>) -> impl PinInit<Self, Error>;
+
+    /// The record with the number `number`, or, if that is lost, the first after it that is not; and
+    /// its number. `None` is the end of the file.
+    ///
+    /// If there is none yet, it waits, but fails as soon as `stop` [tells so](Stop::check); or, if
+    /// `nonblocking`, with `EAGAIN`. Several who share the file may wait for the same record.
+    fn next(
+        &self,
+        number: u64,
+        nonblocking: bool,
+        stop: &Stop,
+    ) -> Result<Option<(u64, Self::Record)>>;
+
+    /// Writes out a record that comes after the record `before`, or begins the file; it has some
+    /// text. Fails where `text` does, and is called again then.
+    fn show(
+        record: &Self::Record,
+        before: Option<&Self::Record>,
+        text: &mut dyn fmt::Write,
+    ) -> fmt::Result;
+
+    /// Who waits for the next record, if a nonblocking [`next`](Self::next) ever fails: they are
+    /// notified when [`is_ready`](Self::is_ready) may have changed.
+    fn waiters(&self) -> Option<&Waiters> {
+        None
+    }
+
+    /// Whether a nonblocking [`next`](Self::next) would succeed.
+    fn is_ready(&self, _number: u64) -> bool {
+        true
+    }
+}
+
+impl<D: Send + Sync + 'static> Entry<D> {
+    /// Makes `/proc/<name>` a stream of records. May sleep.
+    ///
+    /// If a reader is slow and some records are lost, a line of its own tells so where they would have
+    /// been: `# 3 lost`. While its module is being loaded or unloaded, the file can't be opened
+    /// (`ENOENT`).
+    ///
+    /// Fails with `EEXIST` if the name is taken, or with `ENOMEM`. The C function is
+    /// `proc_create_data()`.
+    pub fn stream<R: Records<Data = D>>(name: &CStr, data: D) -> Result<Self> {
+        let (top, operations) = (ptr::null_mut(), OpenFile::<R>::PROC);
+        // SAFETY: The operations are a static, and are given the entry's data.
+        unsafe {
+            Self::new(name, data, |name, data| {
+                bindings::proc_create_data(name, 0o444, top, operations, data)
+            })
+        }
+    }
+}
+
+/// An open file. The `private` of its `seq_file` owns it.
+#[pin_data]
+struct OpenFile<R: Records> {
+    #[pin]
+    records: R,
+    /// Held by who reads what there is; and so around `text`.
+    #[pin]
+    place: Mutex<Place>,
+    #[pin]
+    text: Mutex<Text<R::Record>>,
+}
+
+#[derive(Default)]
+struct Place {
+    /// The number of the record that is being read, or is next.
+    number: u64,
+    /// How much of it was read.
+    offset: i64,
+    /// Of who has polled the file.
+    module: Option<this_module::Held>,
+}
+
+struct Text<R> {
+    /// What is being read, and how many records were lost before that.
+    record: Option<(u64, R)>,
+    before: Option<R>,
+    length: i64,
+}
+
+impl<R: Records> OpenFile<R> {
+    /// Reads some of what there is, or comes; 0 is the end of the file.
+    ///
+    /// # Safety
+    ///
+    /// This must be the read operation of the file, and `iocb` what it was given.
+    unsafe fn read(
+        &self,
+        iocb: *mut bindings::kiocb,
+        iter: &mut IovIterDest<'_>,
+        nonblocking: bool,
+        stop: &Stop,
+    ) -> Result<usize> {
+        let mut place = self.place.lock();
+        while self.text.lock().record.is_none() {
+            let number = place.number;
+            drop(place);
+            let Some((found, record)) = self.records.next(number, nonblocking, stop)? else {
+                return Ok(0);
+            };
+            place = self.place.lock();
+            // Unless another reader has read it meanwhile.
+            if place.number == number {
+                self.text.lock().record = Some((found.saturating_sub(number), record));
+            }
+        }
+        // SAFETY: By the requirement of this function. The offset is where the last read ended, or 0
+        // for what is to be shown anew.
+        let read = unsafe {
+            (*iocb).ki_pos = place.offset;
+            bindings::seq_read_iter_nofault(iocb, iter.as_raw())
+        };
+        to_result(read.min(0) as c_int)?;
+        place.offset += read as i64;
+        let mut text = self.text.lock();
+        if place.offset == text.length {
+            if let Some((lost, record)) = text.record.take() {
+                place.number += lost + 1;
+                place.offset = 0;
+                text.before = Some(record);
+            }
+        }
+        Ok(read as usize)
+    }
+}
+
+/// Has the page there that is to be read to next. If that takes waiting, this has a reference to
+/// the module meanwhile; it fails with `ESHUTDOWN` if the module goes.
+fn fault_in(iter: &mut IovIterDest<'_>) -> Result {
+    // SAFETY: The iterator is valid.
+    if unsafe { bindings::fault_in_iov_iter_nowait(iter.as_raw()) } {
+        return Ok(());
+    }
+    let _held = this_module::Held::get().ok_or(ESHUTDOWN)?;
+    let size = iter.len().min(PAGE_SIZE);
+    // SAFETY: As above.
+    match unsafe { bindings::fault_in_iov_iter_writeable(iter.as_raw(), size) } {
+        missing if missing < size => Ok(()),
+        _ => Err(EFAULT),
+    }
+}
+
+/// The operations, which procfs and `seq_file` call.
+impl<R: Records> OpenFile<R> {
+    const PROC: &'static bindings::proc_ops = &bindings::proc_ops {
+        proc_open: Some(Self::open),
+        proc_read_iter: Some(Self::read_iter),
+        proc_poll: Some(Self::poll),
+        proc_release: Some(Self::release),
+        ..pin_init::zeroed()
+    };
+
+    const SEQ: &'static bindings::seq_operations = &bindings::seq_operations {
+        start: Some(start),
+        next: Some(next),
+        stop: Some(stop),
+        show: Some(Self::show),
+    };
+
+    /// What all files of the name share.
+    ///
+    /// # Safety
+    ///
+    /// The file must be one of an entry of these operations, and in use by a call that procfs has
+    /// made.
+    unsafe fn shared<'a>(file: *const bindings::file) -> &'a Shared<R::Data> {
+        // SAFETY: It is the entry's data, and goes when the entry has been removed, which waits for
+        // the calls in flight.
+        unsafe { &*bindings::pde_data((*file).f_inode).cast() }
+    }
+
+    /// The open file with this `private_data`.
+    ///
+    /// # Safety
+    ///
+    /// [`open`](Self::open) must have set it, and the file stay open for as long as what this gives
+    /// is used.
+    unsafe fn from_private<'a>(m: *mut c_void) -> &'a Self {
+        // SAFETY: `open` has set `private` to what `into_foreign` gave, and `release` takes it back.
+        unsafe { Pin::<KBox<Self>>::borrow((*m.cast::<bindings::seq_file>()).private) }.get_ref()
+    }
+
+    /// # Safety
+    ///
+    /// They must be those of a file of the entry that is being opened.
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: The file is being opened.
+        let (shared, opener) = unsafe { (Self::shared(file), Opener::from_raw(file)) };
+        from_result(|| {
+            if !this_module::is_live() {
+                return Err(ENOENT);
+            }
+            let open_file = try_pin_init!(Self {
+                records <- R::open(&shared.data, &opener),
+                place <- new_mutex!(Place::default()),
+                text <- new_mutex!(Text { record: None, before: None, length: 0 }),
+            }? Error);
+            let open_file = KBox::pin_init(open_file, GFP_KERNEL_ACCOUNT)?;
+            // SAFETY: `file` is being opened, and the operations are a static. What `seq_open()` has
+            // made is the file's `private_data` then, and its `private` the caller's.
+            unsafe {
+                to_result(bindings::seq_open(file, Self::SEQ))?;
+                bindings::stream_open(inode, file);
+                (*(*file).private_data.cast::<bindings::seq_file>()).private =
+                    open_file.into_foreign();
+            }
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// They must be those of a file that [`open`](Self::open) opened, and that is being released: no
+    /// other operation on it is running, nor will.
+    unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: No other operation on the file is running, nor will; `open` has set `private`,
+        // which is taken back once. If a reference to the module goes with it, unloading still waits
+        // for this call: removing the entry does.
+        unsafe {
+            let m: *mut bindings::seq_file = (*file).private_data.cast();
+            drop(Pin::<KBox<Self>>::from_foreign((*m).private));
+            bindings::seq_release(inode, file)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// It must be a read of a file that [`open`](Self::open) opened.
+    unsafe extern "C" fn read_iter(
+        iocb: *mut bindings::kiocb,
+        iter: *mut bindings::iov_iter,
+    ) -> isize {
+        // SAFETY: These are the arguments of the call, and the file is open.
+        let (file, iter) = unsafe { (&*(*iocb).ki_filp, IovIterDest::from_raw(iter)) };
+        // SAFETY: As above.
+        let (this, shared) = unsafe { (Self::from_private(file.private_data), Self::shared(file)) };
+        let nonblocking = file.f_flags & bindings::O_NONBLOCK != 0;
+        // Where a record is made as it is asked for, a read gets no more than one.
+        let is_made = this.records.waiters().is_none();
+        let mut total = 0;
+        while !iter.is_empty() && (total == 0 || !is_made) {
+            // SAFETY: As above.
+            let read = unsafe { this.read(iocb, iter, nonblocking || total > 0, &shared.stop) };
+            match read {
+                Ok(0) => break,
+                Ok(read) => total += read as isize,
+                Err(error) => match (error == EFAULT).then(|| fault_in(iter)) {
+                    Some(Ok(())) => (),
+                    // What was read comes first, and the end when the module goes.
+                    _ if total > 0 || shared.stop.is_requested() => break,
+                    _ => return error.to_errno() as isize,
+                },
+            }
+        }
+        total
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be open, opened by [`open`](Self::open), and `table` null or a poll table.
+    unsafe extern "C" fn poll(
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table_struct,
+    ) -> bindings::__poll_t {
+        const READABLE: bindings::__poll_t = bindings::POLLIN | bindings::POLLRDNORM;
+        // SAFETY: The file is open during this call.
+        let this = unsafe { Self::from_private((*file).private_data) };
+        let mut place = this.place.lock();
+        if let Some(waiters) = this.records.waiters() {
+            if place.module.is_none() {
+                place.module = this_module::Held::get();
+            }
+            if place.module.is_none() {
+                return READABLE | bindings::POLLERR | bindings::POLLHUP;
+            }
+            // SAFETY: The file and the table are those of this call. The queue, which is part of
+            // `records`, stays until the file is released: not before it is closed, since it has a
+            // reference to the module. Whoever is on the queue has the file open.
+            unsafe { bindings::poll_wait(file, waiters.as_raw(), table) };
+        }
+        let is_left = this.text.lock().record.is_some();
+        match is_left || this.records.is_ready(place.number) {
+            true => READABLE,
+            false => 0,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `m` must be that of a file that [`open`](Self::open) opened, and be in use by this call only.
+    unsafe extern "C" fn show(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+        // SAFETY: The file is being read.
+        let mut text = unsafe { Self::from_private(m.cast()) }.text.lock();
+        let mut output = Output { m, length: 0 };
+        let shown = text.record.as_ref().map_or(Ok(()), |(lost, record)| {
+            if *lost > 0 {
+                fmt::Write::write_fmt(&mut output, fmt!("# {lost} lost\n"))?;
+            }
+            R::show(record, text.before.as_ref(), &mut output)
+        });
+        // Where there is no room, `seq_file` makes more and calls this again.
+        if shown.is_ok() {
+            text.length = output.length;
+        }
+        0
+    }
+}
+
+/// All that the file has is at the index 0.
+///
+/// # Safety
+///
+/// `index` must be valid for reads.
+unsafe extern "C" fn start(m: *mut bindings::seq_file, index: *mut i64) -> *mut c_void {
+    // SAFETY: By the requirement of this function.
+    match unsafe { *index } {
+        0 => m.cast(),
+        _ => ptr::null_mut(),
+    }
+}
+
+/// # Safety
+///
+/// `index` must be valid for writes.
+unsafe extern "C" fn next(
+    _: *mut bindings::seq_file,
+    _: *mut c_void,
+    index: *mut i64,
+) -> *mut c_void {
+    // SAFETY: By the requirement of this function.
+    unsafe { *index = 1 };
+    ptr::null_mut()
+}
+
+extern "C" fn stop(_: *mut bindings::seq_file, _: *mut c_void) {}
+
+/// The buffer of a `seq_file` that is being read by this thread.
+struct Output {
+    m: *mut bindings::seq_file,
+    /// How much was written.
+    length: i64,
+}
+
+impl fmt::Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // SAFETY: `m` is being read by this thread, in `show`; the text is so long.
+        match unsafe { bindings::seq_write(self.m, text.as_ptr().cast(), text.len()) } {
+            0 => self.length += text.len() as i64,
+            _ => return Err(fmt::Error),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module that this code is linked into.
+//!
+//! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
+
+use crate::bindings;
+use kernel::{
+    fmt,
+    prelude::*,
+    print::{
+        call_printk,
+        format_strings, //
+    }, //
+};
+
+/// C's `THIS_MODULE`.
+fn this_module() -> *mut bindings::module {
+    (&raw const bindings::__this_module).cast_mut()
+}
+
+/// Whether the module is neither being loaded nor unloaded. Loading can fail yet, and then nobody
+/// who has a reference is waited for.
+pub(crate) fn is_live() -> bool {
+    // SAFETY: It is the module that is running this.
+    unsafe { bindings::module_is_live(this_module()) }
+}
+
+/// Prints an error, with the module's name before it.
+pub(crate) fn print_error(text: fmt::Arguments<'_>) {
+    // SAFETY: The module is running this, and its name ends in a NUL.
+    let name = unsafe { CStr::from_char_ptr((&raw const (*this_module()).name).cast()) };
+    // SAFETY: The format is one of `format_strings`, and the name ends in a NUL.
+    unsafe { call_printk(&format_strings::ERR, name.to_bytes_with_nul(), text) }
+}
+
+/// A reference to the module, which can't be unloaded while there is one.
+///
+/// It is to be dropped only in a call that unloading waits for otherwise.
+///
+/// # Invariants
+///
+/// It owns a count that `try_module_get()` took.
+pub(crate) struct Held(());
+
+impl Held {
+    /// Takes one; `None` if the module is being unloaded.
+    pub(crate) fn get() -> Option<Self> {
+        // INVARIANT: It succeeded.
+        // SAFETY: It is the module that is running this.
+        unsafe { bindings::try_module_get(this_module()) }.then_some(Self(()))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant there is a count to give back.
+        unsafe { bindings::module_put(this_module()) }
+    }
+}
