@@ -66,13 +66,14 @@ class Machines:
         self.request = request
         self.running = {}
 
-    def make(self, name, **options):
-        """A machine that is not running yet."""
+    def make(self, name, more=(), **options):
+        """A machine that is not running yet; it has more files."""
         image, modules = self.request.getfixturevalue(f"{name}_kernel")
         kernel = self.request.config.getoption("kernel")
         # The test kernel is for amd64 everywhere.
         arch = kernel.arch if kernel else "amd64" if name == "test" else ARCH
-        files = [*options.pop("files", sorted(modules.glob("*.ko"))), *build.guest_programs(arch)]
+        files = [*options.pop("files", sorted(modules.glob("*.ko"))), *build.guest_programs(arch),
+                 *more]
         given = {"test": {"memory": 1024}, "virtual": {"virtual": True}}.get(name, {})
         if self.request.config.getoption("torture"):
             given["cpus"] = 4

@@ -6,7 +6,12 @@
  *	reader FILE OPERATION...
  *
  * does one operation after the other, and prints a line for each: its letter, what it returned or
- * the name of the error, and the text that it read, with \n for a newline.
+ * the name of the error, and the text that it read, with \n for a newline. And
+ *
+ *	reader as UID COMMAND...
+ *	reader named NAME
+ *
+ * runs a command as a user, without other groups; has the CPU under a name (%0a is a newline in it).
  *
  *	rN      read() up to N bytes
  *	R       read() to the end, or an error
@@ -14,13 +19,20 @@
  *	lO      lseek() to O from the start; LO: from the end
  *	n, N    set, clear O_NONBLOCK
  *	wMS     poll() for input, for up to MS milliseconds, or for ever if that is -1
- *	sMS     select(), eMS epoll_wait(), likewise
+ *	sMS     select(), eMS epoll_wait(), aMS io_getevents(), uMS io_uring, likewise
+ *	wMS,E   for other events, or flags; for select(): 1 reading, 2 writing, 4 exceptions
+ *	FMS,E   poll() for them, and then for those of a file of FUSE, which never answers
+ *	k       a thread that reads into a page that never comes, by userfaultfd; goes on when it sleeps
+ *	b, z    read() to address 1; read() no bytes
+ *	v       readv() into 1024 places of a byte
  *	xN      splice() up to N bytes into a pipe, and read that
+ *	X       splice() to the end, and write that to standard output, as it is
+ *	y       sendfile() into a pipe
  *	tN      N threads that read() to the end; all that they got, each line once
  *	c       when this thread sleeps, another one closes the descriptor, and then sends a signal
  *	oN      open the file N more times, and keep it open
- *	mN      N threads that open the file anew and read() once; then one reads to the end, the next
- *	        polls, and so on; prints a line when all of them sleep, and ends with them
+ *	mN      N threads that open the file anew and read() to the end; prints a line when all of them
+ *	        sleep, and ends with them
  *	iN      open, read up to 4096 bytes, and close, N times; what each takes in instructions, under
  *	        virtual time: the medians
  *	h       have the CPU for itself, by a real-time priority, until it is killed
@@ -38,8 +50,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <grp.h>
+#include <linux/aio_abi.h>
+#include <linux/fuse.h>
+#include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #ifdef __x86_64__
 #include <x86intrin.h>
@@ -96,28 +121,31 @@ static void set_nonblock(int on)
 		err(2, "fcntl");
 }
 
-static void do_poll(int ms)
+static void do_poll(int ms, int events)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = { .fd = fd, .events = events };
 	int n = poll(&p, 1, ms);
 
 	print('w', n > 0 ? p.revents : n, 0);
 }
 
-static void do_select(int ms)
+static void do_select(int ms, int kinds)
 {
 	struct timeval t = { ms / 1000, ms % 1000 * 1000 };
-	fd_set set;
+	fd_set sets[3];
 
-	FD_ZERO(&set);
-	FD_SET(fd, &set);
-	print('s', select(fd + 1, &set, NULL, NULL, ms < 0 ? NULL : &t), 0);
+	for (int i = 0; i < 3; i++) {
+		FD_ZERO(&sets[i]);
+		if (kinds & 1 << i)
+			FD_SET(fd, &sets[i]);
+	}
+	print('s', select(fd + 1, &sets[0], &sets[1], &sets[2], ms < 0 ? NULL : &t), 0);
 }
 
-static void do_epoll(int ms)
+static void do_epoll(int ms, unsigned int events)
 {
 	static int ep = -1;
-	struct epoll_event e = { .events = EPOLLIN };
+	struct epoll_event e = { .events = events };
 	int n;
 
 	if (ep < 0) {
@@ -129,6 +157,152 @@ static void do_epoll(int ms)
 	print('e', n > 0 ? (ssize_t)e.events : n, 0);
 }
 
+/* The C library has no wrappers for these two. */
+static void do_aio(int ms, int events)
+{
+	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_POLL, .aio_fildes = fd, .aio_buf = events };
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	struct iocb *list = &cb;
+	aio_context_t context = 0;
+	struct io_event e;
+	int n;
+
+	if (syscall(SYS_io_setup, 1, &context) || syscall(SYS_io_submit, context, 1, &list) != 1)
+		err(2, "aio");
+	n = syscall(SYS_io_getevents, context, 1, 1, &e, ms < 0 ? NULL : &t);
+	print('a', n > 0 ? (ssize_t)e.res : n, 0);
+}
+
+static void do_uring(int ms, int events)
+{
+	struct io_uring_params p = { 0 };
+	struct __kernel_timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	struct io_uring_getevents_arg arg = { .ts = ms < 0 ? 0 : (unsigned long)&t };
+	int ring = syscall(SYS_io_uring_setup, 1, &p);
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	char *sq, *cq;
+	int n;
+
+	if (ring < 0)
+		err(2, "io_uring_setup");
+	sq = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(int), PROT_READ | PROT_WRITE,
+		  MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(*cqe), PROT_READ | PROT_WRITE,
+		  MAP_SHARED, ring, IORING_OFF_CQ_RING);
+	sqe = mmap(NULL, p.sq_entries * sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED, ring,
+		   IORING_OFF_SQES);
+	if (sq == MAP_FAILED || cq == MAP_FAILED || sqe == MAP_FAILED)
+		err(2, "io_uring");
+	*sqe = (struct io_uring_sqe){ .opcode = IORING_OP_POLL_ADD, .fd = fd,
+				      .poll32_events = events };
+	*(int *)(sq + p.sq_off.array) = 0;
+	__atomic_store_n((int *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+	n = syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+		    &arg, sizeof(arg));
+	cqe = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
+	/* At the end of the time it says how many it has taken. */
+	if (__atomic_load_n((int *)(cq + p.cq_off.tail), __ATOMIC_ACQUIRE))
+		n = cqe->res;
+	else if (n > 0)
+		n = 0;
+	print('u', n, 0);
+}
+
+/* Serves a file system of one file, "f", which can be opened, and never answers a poll(). */
+static void serve_fuse(int dev)
+{
+	static char in[1 << 17];
+	struct fuse_in_header *h = (void *)in;
+	struct {
+		struct fuse_out_header h;
+		union {
+			struct fuse_init_out init;
+			struct fuse_entry_out entry;
+			struct fuse_attr_out attr;
+			struct fuse_open_out open;
+		};
+	} out;
+
+	while (read(dev, in, sizeof(in)) > 0) {
+		size_t size = 0;
+		struct fuse_attr attr = { .ino = h->nodeid, .nlink = 1,
+			.mode = h->nodeid == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644 };
+
+		memset(&out, 0, sizeof(out));
+		switch (h->opcode) {
+		case FUSE_INIT:
+			size = sizeof(out.init);
+			out.init.major = FUSE_KERNEL_VERSION;
+			out.init.minor = FUSE_KERNEL_MINOR_VERSION;
+			break;
+		case FUSE_LOOKUP:
+			size = sizeof(out.entry);
+			attr.ino = 2;
+			attr.mode = S_IFREG | 0644;
+			out.entry.nodeid = 2;
+			out.entry.attr = attr;
+			break;
+		case FUSE_GETATTR:
+			size = sizeof(out.attr);
+			out.attr.attr = attr;
+			break;
+		case FUSE_OPEN:
+			size = sizeof(out.open);
+			break;
+		case FUSE_POLL:
+			/* Who it is that does not answer. */
+			print('F', getpid(), 0);
+			continue;
+		case FUSE_FORGET:
+		case FUSE_INTERRUPT:
+			continue;
+		default:
+			out.h.error = -ENOSYS;
+		}
+		out.h.unique = h->unique;
+		out.h.len = sizeof(out.h) + size;
+		if (write(dev, &out, out.h.len) < 0)
+			err(2, "write to /dev/fuse");
+	}
+}
+
+static void do_fuse(int ms, int events)
+{
+	struct pollfd p[2] = { { .fd = fd, .events = events }, { .events = POLLIN } };
+	int dev = open("/dev/fuse", O_RDWR), n;
+	char dir[] = "/tmp/fuse-XXXXXX", options[64], name[64];
+
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", dev);
+	if (dev < 0 || !mkdtemp(dir) || mount("fuse", dir, "fuse", 0, options))
+		err(2, "fuse");
+	/* Another process: when it is killed, the file system goes, and poll() returns. */
+	if (!fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(fd);
+		serve_fuse(dev);
+		_exit(0);
+	}
+	close(dev);
+	snprintf(name, sizeof(name), "%s/f", dir);
+	p[1].fd = open(name, O_RDONLY);
+	if (p[1].fd < 0 || umount2(dir, MNT_DETACH))
+		err(2, "%s", name);
+	n = poll(p, 2, ms);
+	print('w', n > 0 ? p[0].revents : n, 0);
+}
+
+static void do_readv(void)
+{
+	struct iovec places[1024];
+	ssize_t got;
+
+	for (int i = 0; i < 1024; i++)
+		places[i] = (struct iovec){ buf + i, 1 };
+	got = readv(fd, places, 1024);
+	print('v', got, got);
+}
+
 static void do_splice(size_t n)
 {
 	int p[2];
@@ -138,6 +312,33 @@ static void do_splice(size_t n)
 		err(2, "pipe");
 	got = splice(fd, NULL, p[1], NULL, n, 0);
 	print('x', got, got > 0 ? read(p[0], buf, got) : 0);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void splice_all(void)
+{
+	int p[2];
+	ssize_t got;
+
+	if (pipe(p))
+		err(2, "pipe");
+	while ((got = splice(fd, NULL, p[1], NULL, 4096, 0)) > 0)
+		if (read(p[0], buf, got) != got || write(1, buf, got) != got)
+			err(2, "pipe");
+	if (got)
+		err(2, "splice");
+}
+
+static void do_sendfile(void)
+{
+	int p[2];
+	ssize_t got;
+
+	if (pipe(p))
+		err(2, "pipe");
+	got = sendfile(p[1], fd, NULL, 4096);
+	print('y', got, got > 0 ? read(p[0], buf, got) : 0);
 	close(p[0]);
 	close(p[1]);
 }
@@ -171,8 +372,8 @@ static void do_threads(int n)
 	putchar('\n');
 }
 
-/* Whether a thread of this process sleeps. */
-static int sleeps(pid_t tid)
+/* Whether a thread of this process is in one of these states. */
+static int is_in(pid_t tid, const char *states)
 {
 	char name[64], text[256] = "";
 	char *state;
@@ -184,7 +385,43 @@ static int sleeps(pid_t tid)
 		err(2, "%s", name);
 	close(f);
 	state = strrchr(text, ')');
-	return state && state[2] == 'S';
+	return state && strchr(states, state[2]);
+}
+
+/* Whether a thread of this process sleeps. */
+static int sleeps(pid_t tid)
+{
+	return is_in(tid, "S");
+}
+
+static pid_t never_tid;
+
+/* A place to read to that is never there: nobody serves its userfaultfd. */
+static void *never_thread(void *arg)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = { .range = { (unsigned long)page, 4096 },
+					 .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || page == MAP_FAILED ||
+	    ioctl(uffd, UFFDIO_REGISTER, &range))
+		err(2, "userfaultfd");
+	__atomic_store_n(&never_tid, gettid(), __ATOMIC_SEQ_CST);
+	print('K', read(fd, page, 4096), 0);
+	return NULL;
+}
+
+static void do_never(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, never_thread, NULL))
+		errx(2, "pthread_create");
+	while (!__atomic_load_n(&never_tid, __ATOMIC_SEQ_CST) || !is_in(never_tid, "SD"))
+		usleep(1000);
+	print('k', 0, 0);
 }
 
 static void nothing(int signal)
@@ -248,18 +485,15 @@ static const char *file_name;
 static void *waiting_thread(void *arg)
 {
 	long number = (long)arg;
-	struct pollfd p = { .fd = open(file_name, O_RDONLY), .events = POLLIN };
+	int f = open(file_name, O_RDONLY);
 	char text[4096];
 
-	if (p.fd < 0 || read(p.fd, text, sizeof(text)) <= 0)
+	if (f < 0 || read(f, text, sizeof(text)) <= 0)
 		err(2, "%s", file_name);
 	__atomic_store_n(&tids[number], gettid(), __ATOMIC_SEQ_CST);
-	if (number % 2)
-		poll(&p, 1, -1);
-	else
-		while (read(p.fd, text, sizeof(text)) > 0)
-			;
-	close(p.fd);
+	while (read(f, text, sizeof(text)) > 0)
+		;
+	close(f);
 	return NULL;
 }
 
@@ -278,10 +512,44 @@ static void do_many(long n)
 		pthread_join(threads[i], NULL);
 }
 
+static void run_as(char **argv)
+{
+	int id = atoi(argv[0]);
+
+	if (setgroups(0, NULL) || setgid(id) || setuid(id))
+		err(2, "setuid");
+	execvp(argv[1], argv + 1);
+	err(2, "%s", argv[1]);
+}
+
+static void run_named(const char *text)
+{
+	char name[64], *end = name;
+	unsigned int byte;
+
+	while (*text && end < name + sizeof(name) - 1) {
+		if (sscanf(text, "%%%2x", &byte) == 1) {
+			*end++ = byte;
+			text += 3;
+		} else {
+			*end++ = *text++;
+		}
+	}
+	*end = 0;
+	prctl(PR_SET_NAME, name);
+	print('n', 0, 0);
+	for (;;)
+		;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
 		errx(2, "usage: reader FILE OPERATION...; see its source");
+	if (argc > 3 && !strcmp(argv[1], "as"))
+		run_as(argv + 2);
+	if (argc == 3 && !strcmp(argv[1], "named"))
+		run_named(argv[2]);
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nothing }, NULL);
 	file_name = argv[1];
 	fd = open(argv[1], O_RDONLY);
@@ -292,7 +560,8 @@ int main(int argc, char **argv)
 	for (int i = 2; i < argc; i++) {
 		char op = argv[i][0], *end;
 		long n = strtol(argv[i] + 1, &end, 10);
-		long at = *end == ',' ? atol(end + 1) : 0;
+		long at = *end == ',' ? strtoul(end + 1, NULL, 0) : 0;
+		long events = *end == ',' ? at : POLLIN;
 		pthread_t thread;
 		ssize_t got;
 
@@ -317,13 +586,40 @@ int main(int argc, char **argv)
 			set_nonblock(op == 'n');
 			break;
 		case 'w':
-			do_poll(n);
+			do_poll(n, events);
 			break;
 		case 's':
-			do_select(n);
+			do_select(n, events);
 			break;
 		case 'e':
-			do_epoll(n);
+			do_epoll(n, events);
+			break;
+		case 'a':
+			do_aio(n, events);
+			break;
+		case 'u':
+			do_uring(n, events);
+			break;
+		case 'F':
+			do_fuse(n, events);
+			break;
+		case 'k':
+			do_never();
+			break;
+		case 'b':
+			print(op, syscall(SYS_read, fd, 1L, 4096L), 0);
+			break;
+		case 'z':
+			print(op, read(fd, buf, 0), 0);
+			break;
+		case 'v':
+			do_readv();
+			break;
+		case 'X':
+			splice_all();
+			break;
+		case 'y':
+			do_sendfile();
 			break;
 		case 'x':
 			do_splice(n);

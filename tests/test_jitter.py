@@ -18,8 +18,9 @@ def recording(deltas, lost=()):
     time = 4294892296
     for number, delta in enumerate([0, *deltas]):
         time += delta
-        gap = f" [{lost[number]} lost]" if number in lost else ""
-        lines.append(f"{time:>9}  {delta:>3}     {int(number > 0)}       110   1   cat{gap}")
+        if number in lost:
+            lines.append(f"# {lost[number]} lost")
+        lines.append(f"{time:>9}  {delta:>3}     {int(number > 0)}       110   1   cat")
     return "\n".join(lines) + "\n"
 
 

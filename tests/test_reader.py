@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from test_jitimer import FOR_EVER, HEADER, check_series, run, samples
+from test_jitimer import FOR_EVER, HEADER, check_all_told, check_series, run, samples
 
 POLLIN = 1
 
@@ -38,29 +38,60 @@ def test_each_line_comes_when_it_is_taken(vm):
     check_series(samples(first[2] + "".join(text for _, _, text in others)), 50)
 
 
-def test_what_was_read_can_be_read_again(vm):
-    (_, _, whole), *others = read(vm, "R l0 R p4096,0 p20,50 p1,0 l60 r30 l0 r5 r5")
-    check_series(samples(whole), 1)
-    assert others == [
-        ("l", 0, ""), ("R", 0, whole), ("p", len(whole), whole), ("p", 20, whole[50:70]),
-        ("p", 1, whole[0]), ("l", 60, ""), ("r", 30, whole[60:90]), ("l", 0, ""),
-        ("r", 5, whole[:5]), ("r", 5, whole[5:10])]
+def test_it_is_a_stream(vm):
+    # What can't be done to it changes nothing. A reader that has no place for what it reads can
+    # read it later.
+    first, *refused = read(vm, "r20 l0 L0 p20,0 b z y b z v r10 b R", "tdelay=50")
+    assert [entry for entry in refused if entry[0] in "lLpbz"] == [
+        ("l", "ESPIPE", ""), ("L", "ESPIPE", ""), ("p", "ESPIPE", ""), *[
+            ("b", "EFAULT", ""), ("z", 0, "")] * 2, ("b", "EFAULT", "")]
+    check_series(samples(first[2] + "".join(text for _, _, text in refused)), 50)
 
 
-def test_past_the_end_there_is_nothing(vm):
-    whole, *others = read(vm, "R p10,100000 l100000 r10 r10 l0 R L0 L-5")
-    assert others[:4] == [("p", 0, ""), ("l", 100000, ""), ("r", 0, ""), ("r", 0, "")]
-    assert others[5] == whole
-    assert [result for _, result, _ in others[6:]] == ["EINVAL", "EINVAL"]
+def test_a_first_read_without_a_place(vm):
+    bad, whole = read(vm, "b R")
+    assert bad == ("b", "EFAULT", "")
+    check_series(samples(whole[2]), 1)
 
 
-def test_past_the_lines_that_there_are_is_past_the_end(vm):
-    # Of a series that goes on; where the reader stood, it still stands.
-    first, past, again, second = read(vm, "r4096 p100,100000 p100,100000 r4096", "tdelay=50")
-    assert past == again == ("p", 0, "")
-    check_series([*samples(first[2]), *samples(HEADER + "\n" + second[2]),
-                  *[{"inirq": 1, "delta": 50, "time": samples(HEADER + "\n" + second[2])[0]["time"]
-                     + 50 * n} for n in range(1, 5)]], 50)
+def test_where_poll_says_nothing_read_says_eagain(vm):
+    # And nowhere else; byte by byte over the end of what there is, and by all that polls.
+    done = read(vm, "n " + "w0 s0 e0 a0 u0 r17 " * 8, f"tdelay={FOR_EVER}")
+    for i in range(0, len(done), 6):
+        *polled, (_, result, _) = done[i:i + 6]
+        there = result != "EAGAIN"
+        assert [entry[:2] for entry in polled] == [
+            ("w", POLLIN * there), ("s", 1 * there), ("e", POLLIN * there),
+            ("a", POLLIN * there), ("u", POLLIN * there)]
+    assert done[0][1] == POLLIN and done[-1][1] == "EAGAIN"
+
+
+def test_at_the_end_of_the_file_it_is_readable(vm):
+    done = read(vm, "R n w0 a0 u0 e0 s0 r1")
+    assert [entry[1] for entry in done[1:]] == [POLLIN] * 4 + [1, 0]
+
+
+EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE = 1 << 31, 1 << 30, 1 << 28
+
+
+@pytest.mark.parametrize("flags", [EPOLLET, EPOLLEXCLUSIVE])
+def test_epoll_tells_of_each_line(vm, flags):
+    done = read(vm, f"n r4096 e-1,{POLLIN | flags} r4096 e-1 r4096 e-1 R", "tdelay=30 count=3")
+    assert {entry[1] for entry in done if entry[0] == "e"} == {POLLIN}
+    check = [entry[2] for entry in done if entry[0] in "rR"]
+    assert len(samples("".join(check))) == 4
+
+
+def test_epoll_once(vm):
+    done = read(vm, f"n r4096 e-1,{POLLIN | EPOLLONESHOT} w-1 e0", "tdelay=30")
+    assert [entry[1] for entry in done[1:]] == [POLLIN, POLLIN, 0]
+
+
+@pytest.mark.parametrize("way", ["a-1", "u-1"])
+def test_aio_and_io_uring_tell_when_there_is_a_line(vm, way):
+    done = read(vm, f"n r4096 {way} r100 {way} r100 {way} r100", "tdelay=30")
+    assert [entry[1] for entry in done if entry[0] == way[0]] == [POLLIN] * 3
+    assert len(samples("".join(entry[2] for entry in done))) >= 4
 
 
 def test_poll_and_select_tell_that_there_is_no_line(vm):
@@ -97,7 +128,7 @@ def test_threads_share_one_series(vm):
     ((_, _, text),) = read(vm, "t4", "tdelay=5")
     lines = text.splitlines()
     assert sorted(lines)[-1] == HEADER or HEADER in lines
-    series = sorted(samples("\n".join([HEADER, *[line for line in lines if line != HEADER]])),
+    series = sorted(samples("\n".join([HEADER, *[line for line in lines if line != HEADER], ""])),
                     key=lambda line: line["time"])
     check_series(series, 5)
 
@@ -110,47 +141,119 @@ def test_closed_by_another_thread(vm):
     assert third == ("r", "EBADF", "")
 
 
-def test_unload_while_somebody_polls(vm):
+# All ways to wait for something of a file; the last one is stuck in another file's poll().
+POLLING = ["w-1", "w-1,0", "w-1,2", "w-1,4", "s-1", "s-1,2", "s-1,4", "e-1", "e-1,0", "a-1", "a-1,2",
+           "u-1", "u-1,2", f"e-1,{1 | EPOLLET}", f"e-1,{1 | EPOLLONESHOT}",
+           f"e-1,{1 | EPOLLEXCLUSIVE}", "F-1"]
+
+
+@pytest.mark.parametrize("signal", ["", "STOP"])
+def test_who_polls_has_the_module_in_use(vm, signal):
+    # Unloading says so at once, and does not wait; and the file goes on meanwhile.
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay={FOR_EVER}
+        for way in {" ".join(POLLING)}; do
+            : >polled
+            user=1000
+            case $way in F*) user=0;; esac
+            ./reader as $user ./reader /proc/jitimer r4096 $way >polled 2>&1 & pid=$!
+            until grep -q ^r polled && grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
+            case $way in F*) until grep -q ^F polled; do usleep 10000; done;; esac
+            test -z "{signal}" || kill -{signal} $pid
+            if rmmod jitimer 2>refused; then echo unloaded; exit 1; fi
+            grep -q 'Resource temporarily unavailable' refused
+            kill -KILL $pid
+            case $way in F*) kill -KILL "$(sed -n 's/^F //p' polled | tr -d " ")";; esac
+            wait $pid 2>/dev/null || true
+        done
+        # Nobody does now, and those who only read don't count.
+        cat /proc/jitimer >/dev/null & pid=$!
+        until grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
+        rmmod jitimer
+        wait $pid""", 300)
+    assert output == ""
+
+
+def test_a_poll_that_is_over_counts_until_the_file_is_closed(vm):
     output = run(vm, f"""
         insmod jitimer.ko tdelay={FOR_EVER}
         : >polled
-        ./reader /proc/jitimer r4096 e-1 w-1 r10 >polled & pid=$!
+        ./reader /proc/jitimer w0 r4096 r4096 >polled & pid=$!
         until grep -q ^r polled && grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
+        if rmmod jitimer 2>/dev/null; then exit 1; fi
+        cat /sys/module/jitimer/refcnt
+        kill $pid
+        wait $pid 2>/dev/null || true
+        cat /sys/module/jitimer/refcnt
+        rmmod jitimer""")
+    assert output.split() == ["1", "0"]
+
+
+def test_a_reader_whose_page_never_comes(vm):
+    # Another one who shares the file gets what there is; unloading says at once that it is in use;
+    # and it can be killed.
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay={FOR_EVER}
+        : >out
+        ./reader /proc/jitimer k w0 r4096 n w0 r4096 q >out & pid=$!
+        until [ "$(wc -l <out)" = 5 ]; do usleep 10000; done
+        if rmmod jitimer 2>/dev/null; then exit 1; fi
+        kill -KILL $pid
+        wait $pid 2>/dev/null || true
         rmmod jitimer
-        wait $pid
-        cat polled""")
-    _, epolled, polled, after = operations(output)
-    assert epolled[1] & POLLIN
-    assert polled[1] & POLLIN
-    # The file ends when unloading begins, and is gone when that is done.
-    assert after[1] in (0, "EIO")
+        cat out""")
+    never, polled, shared, nothing, again = operations(output)
+    assert (never[1], polled[1], nothing[1], again[1]) == (0, POLLIN, 0, "EAGAIN")
+    assert len(samples(shared[2])) == 1
+
+
+def test_those_who_share_a_file_can_be_killed(vm):
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay={FOR_EVER}; insmod jit.ko delay=2500
+        for file in jitimer jitqueue; do
+            exec 3</proc/$file
+            head -c 10 <&3 >/dev/null & pid=$!
+            test $file = jitimer || kill $pid
+            wait $pid 2>/dev/null || true
+            cat <&3 >/dev/null & one=$!
+            cat <&3 >/dev/null & other=$!
+            for pid in $one $other; do
+                until grep -q '^State:.S' /proc/$pid/status && grep -q cat /proc/$pid/comm; do
+                    usleep 10000
+                done
+            done
+            for pid in $other $one; do kill -KILL $pid; wait $pid 2>/dev/null || echo killed; done
+            exec 3<&-
+        done
+        rmmod jitimer; rmmod jit""")
+    assert output == "killed\n" * 4
 
 
 @pytest.mark.kernels("test")
-def test_unload_waits_for_a_poller_that_gets_no_cpu(vm):
-    # It has been woken, but is on the wait queue until it runs; and that it can't.
-    output = run(vm, f"""
+def test_data_comes_before_a_signal(vm):
+    # Both come while the reader gets no CPU; the timer is on the other one. When a second series,
+    # begun later, is at its end, so is this one.
+    output = run(vm, """
         taskset -p 1 $$ >/dev/null
         echo 0 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
-        insmod jitimer.ko tdelay={FOR_EVER}
-        : >polled
-        taskset 2 ./reader /proc/jitimer r4096 w-1 >polled & poller=$!
-        until grep -q ^r polled && grep -q '^State:.S' /proc/$poller/status; do usleep 10000; done
+        insmod jitimer.ko tdelay=500 count=1
+        : >out
+        ./reader /proc/jitimer r4096 r4096 r4096 >out & pid=$!
+        until grep -q ^r out && grep -q '^State:.S' /proc/$pid/status; do usleep 1000; done
+        taskset -p 2 $pid >/dev/null
         : >hogged
         taskset 2 ./reader /dev/null h >hogged & hog=$!
         until [ -s hogged ]; do usleep 10000; done
-        rmmod jitimer & unloading=$!
-        until grep Pollers /proc/$unloading/stack >stack; do
-            if grep '^State:.Z' /proc/$unloading/status; then break; fi
-            usleep 10000
-        done
+        cat /proc/jitimer >/dev/null
+        kill -USR1 $pid
         kill -KILL $hog
-        wait $unloading
-        wait $poller
+        wait $pid
         echo 50000000 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
-        cat polled""")
-    polled = operations(output)[1]
-    assert polled[1] & POLLIN
+        rmmod jitimer
+        cat out""")
+    first, second, end = operations(output)
+    assert end == ("r", 0, "")
+    assert len(samples(first[2] + second[2])) == 2
 
 
 def test_series_without_end(vm):
@@ -176,40 +279,119 @@ def test_count(vm):
 
 
 def test_a_slow_reader_is_told_what_it_lost(vm):
-    # It reads two lines, stops until many more have come than are kept, and goes on. That they have
-    # is known from a series beside it.
+    # It reads half a line, stops until many more have come than are kept, and goes on. That they
+    # have is known from a series beside it.
     output = run(vm, """
-        insmod jitimer.ko tdelay=1 count=0
+        insmod jitimer.ko tdelay=1 count=900
         exec 3</proc/jitimer
-        first=$(dd bs=4096 count=1 <&3 2>/dev/null)
+        dd bs=110 count=1 <&3 2>/dev/null
         head -n 600 /proc/jitimer >/dev/null
-        echo "$first"
-        head -n 300 <&3
+        cat <&3
         exec 3<&-
         rmmod jitimer""", 300)
-    lines = output.splitlines()
-    gaps = [(number, re.search(r" \[(\d+) lost\]$", line)) for number, line in enumerate(lines)]
-    gaps = [(number, int(gap[1])) for number, gap in gaps if gap]
-    assert len(gaps) >= 1
-    number, lost = gaps[0]
-    assert lost > 100
-    series = samples("\n".join(re.sub(r" \[\d+ lost\]$", "", line) for line in lines))
-    # All deltas add up, over the gap too, and each lost sample had its jiffy.
-    for before, line in zip(series, series[1:]):
-        assert line["delta"] == line["time"] - before["time"]
-    assert series[number - 1]["delta"] > lost
+    assert check_all_told(output, 901) > 100
 
 
 def test_more_readers_than_there_may_be(vm):
-    first, more, *_ = operations(run(vm, """
+    # Half of them are for one user, all of them for all users, and root gets in.
+    output = run(vm, """
         insmod jitimer.ko readers=8 tdelay=1
-        ./reader /proc/jitimer o7 o1 || true
-        cat /proc/jitimer >/dev/null
-        echo 9 >/sys/module/jitimer/parameters/readers
-        ./reader /proc/jitimer o8
-        rmmod jitimer"""))
-    assert first == ("o", 7, "")
-    assert more == ("o", "EBUSY", "")
+        : >one; : >other
+        ./reader as 1000 ./reader /proc/jitimer o3 o1 q >one & pids=$!
+        ./reader as 1001 ./reader /proc/jitimer o3 q >other & pids="$pids $!"
+        until grep -q EBUSY one && grep -q '^o 3' other; do usleep 10000; done
+        ./reader as 1002 ./reader /proc/jitimer || true
+        ./reader /proc/jitimer o3
+        kill -KILL $pids; wait 2>/dev/null
+        ./reader as 1002 ./reader /proc/jitimer o3 o1
+        echo 1 >/sys/module/jitimer/parameters/readers
+        ./reader as 1002 ./reader /proc/jitimer r0 o1
+        cat one
+        rmmod jitimer""")
+    busy = ("o", "EBUSY", "")
+    assert operations(output) == [busy, ("o", 3, ""), ("o", 3, ""), busy, ("r", 0, ""), busy,
+                                  ("o", 3, ""), busy]
+
+
+# Keeps each CPU busy with a task of that name, as that user.
+BURN = """
+burn() {
+    burning=
+    for cpu in 0 1; do
+        : >burning$cpu
+        taskset -c $cpu ./reader as $1 ./reader named "$2" >burning$cpu & burning="$burning $!"
+        until [ -s burning$cpu ]; do usleep 10000; done
+    done
+}
+stop() { kill -KILL $burning; wait $burning 2>/dev/null || true; }
+"""
+
+
+@pytest.mark.kernels("stock", "test")
+def test_hidepid(vm):
+    # The options are those of the /proc that the file was opened in, the rights the opener's.
+    output = run(vm, f"""{BURN}
+        insmod jitimer.ko tdelay=3 count=30
+        show() {{ # as whom, and where
+            echo "== $3 by $1 with $2"
+            mount -t proc -o $2 proc /tmp/p
+            ./reader as $1 cat /tmp/p/jitimer
+            umount /tmp/p
+        }}
+        mkdir /tmp/p
+        burn 0 secret
+        for options in hidepid=0 hidepid=1 hidepid=2 hidepid=ptraceable hidepid=2,gid=1000 \
+            hidepid=ptraceable,gid=1000; do show 1000 $options secret; done
+        show 0 hidepid=2 secret
+        show 0 hidepid=ptraceable secret
+        stop
+        burn 1000 mine
+        show 1000 hidepid=2 mine
+        show 1000 hidepid=ptraceable mine
+        show 1001 hidepid=2 mine
+        stop
+        rmdir /tmp/p
+        rmmod jitimer""", 240)
+    _, *shown = output.split("== ")
+    seen = []
+    for text in shown:
+        title, series = text.split("\n", 1)
+        first, *lines = samples(series)
+        # The opener itself, which reads.
+        assert first["command"] == "cat" and first["pid"] > 0
+        name = title.split()[0]
+        for line in lines:
+            assert (line["pid"] == 0) == (line["command"] in ("-", "swapper/0", "swapper/1"))
+        seen.append(any(line["command"] == name for line in lines))
+        if not seen[-1]:
+            assert {line["command"] for line in lines} <= {"-", "cat"}
+    assert seen == [True, False, False, False, True, False, True, True, True, True, False]
+
+
+@pytest.mark.kernels("rt")
+def test_hidepid_on_preempt_rt(vm):
+    mine, all_of_them = run(vm, """
+        insmod jitimer.ko
+        mkdir /tmp/p; mount -t proc -o hidepid=2 proc /tmp/p
+        ./reader as 1000 cat /tmp/p/jitimer; echo --; cat /tmp/p/jitimer
+        umount /tmp/p; rmdir /tmp/p
+        rmmod jitimer""").split("--\n")
+    assert [line["command"] for line in samples(mine)] == ["cat"] + ["-"] * 5
+    assert all(line["pid"] > 0 for line in samples(all_of_them))
+
+
+@pytest.mark.kernels("stock", "test")
+@pytest.mark.parametrize("name", ["x%0a# 5 lost", "# 3 lost", "%0d# 3 lost", "%1b[1A # 3 lost"])
+def test_a_name_forges_no_gap(vm, name):
+    output = run(vm, f"""{BURN}
+        insmod jitimer.ko tdelay=3 count=20
+        burn 1000 '{name}'
+        cat /proc/jitimer
+        stop
+        rmmod jitimer""")
+    series = samples(output)
+    check = name.replace("%0a", "\\n").replace("%0d", "\\r").replace("%1b", "\\x1b")
+    assert any(line["command"] == check for line in series)
 
 
 def test_in_a_pid_namespace(vm):

@@ -243,7 +243,7 @@ def test_a_timer_moves_away_from_a_cpu_that_goes_offline(vm):
             insmod wheel.ko delay={delay}
             : >out
             taskset -c 1 cat /proc/jitcpu >out & pid=$!
-            until [ -s out ] && grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
+            until grep -q wait_event /proc/$pid/wchan; do usleep 10000; done
             echo 0 >/sys/devices/system/cpu/cpu1/online
             until grep -q pinned out; do usleep 10000; done
             kill $pid

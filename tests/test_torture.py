@@ -123,6 +123,30 @@ def test_unloading_with_many_readers_waiting(vm, times, request):
         assert longest < 1
 
 
+def test_unloading_while_others_poll(vm, times):
+    # Some begin, some end, some have just opened the file; and one is stuck in another file's poll,
+    # of whose server it tells.
+    output = run(vm, f"""
+        kill_stuck() {{
+            kill -KILL $stuck $(sed -n 's/^F \\([0-9]*\\).*/\\1/p' stuck) 2>/dev/null || true
+        }}
+        for round in $(seq {times(3, 200)}); do
+            insmod jitimer.ko tdelay=1 count=0
+            : >stuck
+            ./reader /proc/jitimer F-1 >stuck & stuck=$!
+            for way in w s e a u; do
+                ./reader /proc/jitimer r4096 ${{way}}9 r4096 ${{way}}9 r4096 ${{way}}9 >/dev/null &
+            done
+            until rmmod jitimer 2>/dev/null; do
+                ! grep -q ^F stuck || kill_stuck
+            done
+            until [ -s stuck ]; do usleep 1000; done
+            kill_stuck
+            wait
+        done""", 60 + times(60, 2000))
+    assert output == ""
+
+
 FAIL = """
 cd /sys/kernel/debug
 for fault in failslab fail_page_alloc; do
