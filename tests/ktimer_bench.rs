@@ -7,8 +7,8 @@
 //! ktimer_bench: cost <operation> <armed timers> <how often> <library> <C>
 //! ```
 //!
-//! An operation that ends in `/1` is that on the second of several timers on one state. The last two
-//! are instructions for all of them, if the machine runs under virtual time, where an
+//! An operation that ends in `/1` is that on the second of several timers on one state. The last
+//! two are instructions for all of them, if the machine runs under virtual time, where an
 //! instruction is a tick of the time stamp counter. With the parameter `samples` it sees how late
 //! timers are, instead: see [`late`]. For scripts/bench.py.
 

@@ -34,6 +34,10 @@ use kernel::{
 use ktimer::prelude::*;
 use pin_init::stack_pin_init;
 
+#[path = "kunit/context.rs"]
+mod context;
+#[path = "kunit/delta.rs"]
+mod delta;
 #[path = "kunit/extra.rs"]
 mod extra;
 #[path = "kunit/jiffies.rs"]
@@ -152,20 +156,4 @@ fn far() -> Jiffies {
 /// Soon, but not at once.
 fn soon() -> Jiffies {
     Jiffies::now() + JiffiesDelta::from_millis(20)
-}
-
-#[kunit_tests(ktimer_context)]
-mod context {
-    use super::*;
-
-    #[test]
-    fn a_process_is_in_no_interrupt() {
-        assert!(!in_interrupt());
-        assert!(!in_atomic());
-    }
-
-    #[test]
-    fn a_kunit_test_runs_in_a_thread_of_that_name() {
-        assert!(Comm::current().as_bytes().starts_with(b"kunit"));
-    }
 }

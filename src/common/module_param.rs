@@ -6,8 +6,8 @@
 //! in sysfs. Those of [`module_param!`](crate::module_param!) are unsigned numbers from a range. A
 //! value that is not in it is refused with `EINVAL`, a line in the kernel log tells the value and
 //! the range, and the old value stays. A number may be written as `16`, `0x10`, `020` or `0b10000`,
-//! with nothing before or after it but a newline. They are in `/sys/module/MODULE/parameters`, readable by
-//! all and writable by root.
+//! with nothing before or after it but a newline. They are in `/sys/module/MODULE/parameters`,
+//! readable by all and writable by root.
 //!
 //! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
 

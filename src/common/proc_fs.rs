@@ -58,9 +58,9 @@ unsafe impl<D: Send> Send for Entry<D> {}
 unsafe impl<D> Sync for Entry<D> {}
 
 impl<D: Send + Sync + 'static> Entry<D> {
-    /// Fails with `EEXIST`, and a line in the kernel log, if the name is taken; with `ENOMEM`, or if
-    /// it can't be one. procfs itself says WARN to a name that is taken, so that is looked up before;
-    /// and after, if another took it meanwhile.
+    /// Fails with `EEXIST`, and a line in the kernel log, if the name is taken; with `ENOMEM`, or
+    /// if it can't be one. procfs itself says WARN to a name that is taken, so that is looked up
+    /// before; and after, if another took it meanwhile.
     ///
     /// # Safety
     ///

@@ -2,9 +2,9 @@
 
 //! Tasklets: run a function once, in softirq context, as soon as can be.
 //!
-//! A [`Tasklet<T>`] is to a `struct tasklet_struct` what a [`Timer<T>`](ktimer::time::timer::Timer) is to
-//! a `struct timer_list`: it owns the state that its callback works on, and dropping it waits for
-//! the callback. New code in the kernel is to use work on a bottom-half workqueue
+//! A [`Tasklet<T>`] is to a `struct tasklet_struct` what a [`Timer<T>`](ktimer::time::timer::Timer)
+//! is to a `struct timer_list`: it owns the state that its callback works on, and dropping it waits
+//! for the callback. New code in the kernel is to use work on a bottom-half workqueue
 //! ([`workqueue::system_bh`](kernel::workqueue::system_bh)) instead; tasklets are here to be looked
 //! at.
 //!

@@ -10,7 +10,7 @@ use kernel::{
     fmt,
     prelude::*, //
 };
-use ktimer::time::jiffies::JiffiesDelta;
+use ktimer::time::delta::JiffiesDelta;
 
 /// The counter `jiffies` in 64 bits, which does not wrap in the lifetime of any machine.
 ///

@@ -17,7 +17,7 @@ use kernel::{
     },
     types::Opaque, //
 };
-use ktimer::time::jiffies::JiffiesDelta;
+use ktimer::time::delta::JiffiesDelta;
 
 /// Those who wait for something to change: C's `wait_queue_head_t`.
 ///
@@ -94,10 +94,10 @@ impl Stop {
         self.requested.load(Relaxed)
     }
 
-    /// Fails with `ESHUTDOWN` if it was requested, and with `ERESTARTSYS` if there is a signal.
+    /// Fails with `ENODEV` if it was requested, and with `ERESTARTSYS` if there is a signal.
     pub fn check(&self) -> Result {
         match () {
-            () if self.is_requested() => Err(ESHUTDOWN),
+            () if self.is_requested() => Err(ENODEV),
             () if kernel::current!().signal_pending() => Err(ERESTARTSYS),
             () => Ok(()),
         }
@@ -147,7 +147,7 @@ impl Stop {
         };
         match left {
             ..0 => Err(ERESTARTSYS),
-            _ if self.is_requested() && !condition() => Err(ESHUTDOWN),
+            _ if self.is_requested() && !condition() => Err(ENODEV),
             _ => Ok(()),
         }
     }

@@ -16,8 +16,8 @@
 //! interrupt, and the CPU and the task that it was running, or had been when the interrupt came.
 //!
 //! Each open file has a series of its own, which starts when the file is first read. It is a
-//! stream: it can't be sought, and who wants a series again opens the file again. If a reader is too
-//! slow and loses samples, a line `# 3 lost` tells so in their place.
+//! stream: it can't be sought, and who wants a series again opens the file again. If a reader is
+//! too slow and loses samples, a line `# 3 lost` tells so in their place.
 //!
 //! All may read the file, since what it shows, all may see: `pid` is what the pid namespace of the
 //! task that opened the file calls the task, and one that is not in there, or that the options

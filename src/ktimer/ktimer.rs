@@ -5,8 +5,8 @@
 //! A [`Timer<T>`](time::timer::Timer) is the kernel's `struct timer_list` together with a `T`, the
 //! state that its callback works on. This is its life:
 //!
-//! - [`new_timer!`] makes it, in a place that is pinned: a `KBox`, an `Arc`, a field of a struct, the
-//!   stack.
+//! - [`new_timer!`] makes it, in a place that is pinned: a `KBox`, an `Arc`, a field of a struct,
+//!   the stack.
 //! - [`arm`](time::timer::Timer::arm) has it expire at a point in time, and moves that if the timer
 //!   is pending already.
 //! - When it expires, [`TimerCallback::run`](time::timer::TimerCallback::run) gets the state, and a
@@ -68,9 +68,9 @@
 //!
 //! Where to read on:
 //!
-//! - [`time::timer`]: all that a timer can do, several timers on one state, how late a timer may be,
-//!   why this is sound, the hard cases, and a table of the C functions.
-//! - [`time::jiffies`]: points in time, and spans.
+//! - [`time::timer`]: all that a timer can do, several timers on one state, how late a timer may
+//!   be, why this is sound, the hard cases, and a table of the C functions.
+//! - [`time::jiffies`]: points in time; [`time::delta`]: spans.
 //! - [`sync`]: the lock.
 //! - [`interrupt`]: proofs that something can't interrupt, as the lock asks for.
 //! - [`extra`]: what else C has for timers, and few need.
@@ -100,6 +100,7 @@ pub mod sync {
 pub mod time {
     //! Timers, and the time that they are set in.
 
+    pub mod delta;
     pub mod jiffies;
     pub mod timer;
 }
@@ -130,10 +131,8 @@ pub mod prelude {
             SpinLockBhExt as _, //
         },
         time::{
-            jiffies::{
-                Jiffies,
-                JiffiesDelta, //
-            },
+            delta::JiffiesDelta,
+            jiffies::Jiffies,
             timer::{
                 Timer,
                 TimerCallback,

@@ -39,8 +39,8 @@ pub(crate) fn instructions(what: impl FnOnce()) -> u64 {
 /// How many timers there are on one state, where there are several.
 pub(crate) const SEVERAL: usize = bindings::PLAIN_SEVERAL as usize;
 
-/// Timers in C: those with the number `ID` of several in each place. There is one such set at a time:
-/// nobody else makes one.
+/// Timers in C: those with the number `ID` of several in each place. There is one such set at a
+/// time: nobody else makes one.
 pub(crate) struct Plain<const ID: u32> {
     made: usize,
     _not_shared: NotThreadSafe,

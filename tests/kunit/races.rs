@@ -161,8 +161,8 @@ mod tests {
         ended: Atomic<bool>,
     }
 
-    /// Runs something again and again, on another CPU if there is one, until it is to end; it counts
-    /// what it was told that it did.
+    /// Runs something again and again, on another CPU if there is one, until it is to end; it
+    /// counts what it was told that it did.
     fn beside(what: impl Fn(usize) -> usize + Send + 'static) -> Result<Arc<Beside>> {
         let this = Arc::new(
             Beside {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files that go on while they are read: streams of records, each shown as some text. To `seq_file`,
-//! the record that is being read is all that the file has, and the next one what it has when it is
-//! read again from the beginning: it turns that to text, and keeps what a reader has no room for.
+//! Files that go on while they are read: streams of records, each shown as some text. To
+//! `seq_file`, the record that is being read is all that the file has, and the next one what it has
+//! when it is read again from the beginning: it turns that to text, and keeps what a reader has no
+//! room for.
 //!
 //! No lock is held while a reader waits, be it for a record or for a page to read to: `seq_file` is
 //! called with page faults disabled, and a missing page is faulted in after that. So each of those
@@ -10,8 +11,8 @@
 //! comes, since whoever faults one in has a reference to the module.
 //!
 //! So has whoever polls a file, whose entry on the wait queue stays until it leaves: the first
-//! `poll()` of an open file takes a reference, as one who opens a character device does, and closing
-//! the file gives it back. `rmmod` says "in use" till then, and has nobody to wait for.
+//! `poll()` of an open file takes a reference, as one who opens a character device does, and
+//! closing the file gives it back. `rmmod` says "in use" till then, and has nobody to wait for.
 //!
 //! C headers: [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h),
 //! [`include/linux/poll.h`](srctree/include/linux/poll.h)
@@ -55,8 +56,8 @@ pub trait Records: Send + Sync + Sized + 'static {
     /// Opens the file.
     fn open(data: &Self::Data, opener: &Opener<'_>) -> impl PinInit<Self, Error>;
 
-    /// The record with the number `number`, or, if that is lost, the first after it that is not; and
-    /// its number. `None` is the end of the file.
+    /// The record with the number `number`, or, if that is lost, the first after it that is not;
+    /// and its number. `None` is the end of the file.
     ///
     /// If there is none yet, it waits, but fails as soon as `stop` [tells so](Stop::check); or, if
     /// `nonblocking`, with `EAGAIN`. Several who share the file may wait for the same record.
@@ -90,9 +91,9 @@ pub trait Records: Send + Sync + Sized + 'static {
 impl<D: Send + Sync + 'static> Entry<D> {
     /// Makes `/proc/<name>` a stream of records. May sleep.
     ///
-    /// If a reader is slow and some records are lost, a line of its own tells so where they would have
-    /// been: `# 3 lost`. While its module is being loaded or unloaded, the file can't be opened
-    /// (`ENOENT`).
+    /// If a reader is slow and some records are lost, a line of its own tells so where they would
+    /// have been: `# 3 lost`. While its module is being loaded or unloaded, the file can't be
+    /// opened (`ENOENT`).
     ///
     /// Fails with `EEXIST` if the name is taken, or with `ENOMEM`. The C function is
     /// `proc_create_data()`.
@@ -162,8 +163,8 @@ impl<R: Records> OpenFile<R> {
                 self.text.lock().record = Some((found.saturating_sub(number), record));
             }
         }
-        // SAFETY: By the requirement of this function. The offset is where the last read ended, or 0
-        // for what is to be shown anew.
+        // SAFETY: By the requirement of this function. The offset is where the last read ended, or
+        // 0 for what is to be shown anew.
         let read = unsafe {
             (*iocb).ki_pos = place.offset;
             bindings::seq_read_iter_nofault(iocb, iter.as_raw())
@@ -183,13 +184,13 @@ impl<R: Records> OpenFile<R> {
 }
 
 /// Has the page there that is to be read to next. If that takes waiting, this has a reference to
-/// the module meanwhile; it fails with `ESHUTDOWN` if the module goes.
+/// the module meanwhile; it fails with `ENODEV` if the module goes.
 fn fault_in(iter: &mut IovIterDest<'_>) -> Result {
     // SAFETY: The iterator is valid.
     if unsafe { bindings::fault_in_iov_iter_nowait(iter.as_raw()) } {
         return Ok(());
     }
-    let _held = this_module::Held::get().ok_or(ESHUTDOWN)?;
+    let _held = this_module::Held::get().ok_or(ENODEV)?;
     let size = iter.len().min(PAGE_SIZE);
     // SAFETY: As above.
     match unsafe { bindings::fault_in_iov_iter_writeable(iter.as_raw(), size) } {
@@ -234,7 +235,8 @@ impl<R: Records> OpenFile<R> {
     /// [`open`](Self::open) must have set it, and the file stay open for as long as what this gives
     /// is used.
     unsafe fn from_private<'a>(m: *mut c_void) -> &'a Self {
-        // SAFETY: `open` has set `private` to what `into_foreign` gave, and `release` takes it back.
+        // SAFETY: `open` has set `private` to what `into_foreign` gave, and `release` takes it
+        // back.
         unsafe { Pin::<KBox<Self>>::borrow((*m.cast::<bindings::seq_file>()).private) }.get_ref()
     }
 
@@ -254,8 +256,8 @@ impl<R: Records> OpenFile<R> {
                 text <- new_mutex!(Text { record: None, before: None, length: 0 }),
             }? Error);
             let open_file = KBox::pin_init(open_file, GFP_KERNEL_ACCOUNT)?;
-            // SAFETY: `file` is being opened, and the operations are a static. What `seq_open()` has
-            // made is the file's `private_data` then, and its `private` the caller's.
+            // SAFETY: `file` is being opened, and the operations are a static. What `seq_open()`
+            // has made is the file's `private_data` then, and its `private` the caller's.
             unsafe {
                 to_result(bindings::seq_open(file, Self::SEQ))?;
                 bindings::stream_open(inode, file);
@@ -268,12 +270,12 @@ impl<R: Records> OpenFile<R> {
 
     /// # Safety
     ///
-    /// They must be those of a file that [`open`](Self::open) opened, and that is being released: no
-    /// other operation on it is running, nor will.
+    /// They must be those of a file that [`open`](Self::open) opened, and that is being released:
+    /// no other operation on it is running, nor will.
     unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: No other operation on the file is running, nor will; `open` has set `private`,
-        // which is taken back once. If a reference to the module goes with it, unloading still waits
-        // for this call: removing the entry does.
+        // which is taken back once. If a reference to the module goes with it, unloading still
+        // waits for this call: removing the entry does.
         unsafe {
             let m: *mut bindings::seq_file = (*file).private_data.cast();
             drop(Pin::<KBox<Self>>::from_foreign((*m).private));
@@ -345,7 +347,8 @@ impl<R: Records> OpenFile<R> {
 
     /// # Safety
     ///
-    /// `m` must be that of a file that [`open`](Self::open) opened, and be in use by this call only.
+    /// `m` must be that of a file that [`open`](Self::open) opened, and be in use by this call
+    /// only.
     unsafe extern "C" fn show(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
         // SAFETY: The file is being read.
         let mut text = unsafe { Self::from_private(m.cast()) }.text.lock();

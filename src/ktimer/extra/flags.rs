@@ -38,8 +38,8 @@ impl Flags {
     /// It expires on the CPU that armed it: C's `TIMER_PINNED`.
     pub const PINNED: Self = Self(bindings::TIMER_PINNED);
 
-    /// The callback is called with interrupts disabled. What that takes, [`irqsafe`](super::irqsafe)
-    /// sees to.
+    /// The callback is called with interrupts disabled. What that takes,
+    /// [`irqsafe`](super::irqsafe) sees to.
     pub(super) const IRQSAFE: Self = Self(bindings::TIMER_IRQSAFE);
 
     /// An initialiser of a timer that has these flags.

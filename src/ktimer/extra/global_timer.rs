@@ -30,8 +30,8 @@ use kernel::{
 /// # Invariants
 ///
 /// `stage` goes from `EMPTY` to `BUSY` by one thread, which alone accesses `timer` then, and goes
-/// on to `READY` when `timer` is initialised, or back to `EMPTY` when that failed. Nothing else changes
-/// it.
+/// on to `READY` when `timer` is initialised, or back to `EMPTY` when that failed. Nothing else
+/// changes it.
 ///
 /// # Examples
 ///

@@ -6,10 +6,8 @@ use super::flags::Flags;
 use crate::{
     interrupt::LocalInterruptDisabled,
     time::{
-        jiffies::{
-            Jiffies,
-            JiffiesDelta, //
-        },
+        delta::JiffiesDelta,
+        jiffies::Jiffies,
         timer::{
             Armed,
             Timer,
@@ -39,8 +37,9 @@ pub use new_irqsafe_timer;
 /// The state of an [`IrqSafe`] timer, and what is done when it expires.
 pub trait IrqSafeCallback: Sync + Sized + 'static {
     /// Runs each time that the timer expires, in softirq context with interrupts disabled. On
-    /// PREEMPT_RT, where spinlocks sleep, it must take none. [`SpinLockBh`](crate::sync::SpinLockBh)
-    /// is not for it: releasing that would enable softirqs, and so interrupts; lockdep reports it.
+    /// PREEMPT_RT, where spinlocks sleep, it must take none.
+    /// [`SpinLockBh`](crate::sync::SpinLockBh) is not for it: releasing that would enable softirqs,
+    /// and so interrupts; lockdep reports it.
     fn run(&self, context: IrqSafeContext<'_, Self>);
 }
 

@@ -2,10 +2,10 @@
 
 //! Timers on a given CPU.
 //!
-//! `add_timer_on()` and its kin change the timer's flags without a lock, so nothing else may be done
-//! to the timer meanwhile. Their counterparts ask for `Pin<&mut Timer>`: nobody but the callback can
-//! use the timer then, and that is waited for. Several timers on one state have other callbacks,
-//! which can; so these are not for them.
+//! `add_timer_on()` and its kin change the timer's flags without a lock, so nothing else may be
+//! done to the timer meanwhile. Their counterparts ask for `Pin<&mut Timer>`: nobody but the
+//! callback can use the timer then, and that is waited for. Several timers on one state have other
+//! callbacks, which can; so these are not for them.
 
 use crate::{
     bindings,
@@ -20,8 +20,8 @@ use kernel::{
 };
 
 impl<T> Timer<T> {
-    /// Cancels the timer [synchronously](Self::cancel_sync), and arms it to expire on the given CPU;
-    /// from now on it is pinned to those that arm it.
+    /// Cancels the timer [synchronously](Self::cancel_sync), and arms it to expire on the given
+    /// CPU; from now on it is pinned to those that arm it.
     ///
     /// Gives `ENXIO`, and leaves the timer alone, if the CPU is not online. A CPU that goes offline
     /// hands its timers over to another, but one that is armed for it after that waits until it
@@ -41,8 +41,8 @@ impl<T> Timer<T> {
         Ok(())
     }
 
-    /// Cancels the timer [synchronously](Self::cancel_sync), and arms it to expire on this CPU; from
-    /// now on it is pinned to those that arm it.
+    /// Cancels the timer [synchronously](Self::cancel_sync), and arms it to expire on this CPU;
+    /// from now on it is pinned to those that arm it.
     ///
     /// A timer that is shut down stays so. The same restrictions hold as for
     /// [dropping](Self#dropping) a timer.

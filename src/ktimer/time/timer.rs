@@ -21,7 +21,8 @@
 //! - Arm: make pending, or move the expiry of a pending timer.
 //! - Cancel: make a pending timer inactive. This does not stop a running callback.
 //! - Cancel synchronously: cancel, and wait for a running callback to end.
-//! - Shut down: cancel, and refuse all arming from then on; synchronously: wait for the callback, too.
+//! - Shut down: cancel, and refuse all arming from then on; synchronously: wait for the callback,
+//!   too.
 //!
 //! Events:
 //!
@@ -94,8 +95,8 @@
 //!   expired for the last time.
 //! - **Made in a `MaybeUninit`**: [`pin_init::Wrapper`] makes a timer in a `MaybeUninit`, which
 //!   never drops it, and so frees memory that is pinned. If an initialiser has armed the timer
-//!   meanwhile, by [`pin_chain`](pin_init::PinInit::pin_chain), the timer core has a pointer to what
-//!   is freed. This is a hole of pin-init's, for whatever it pins; don't wrap timers so.
+//!   meanwhile, by [`pin_chain`](pin_init::PinInit::pin_chain), the timer core has a pointer to
+//!   what is freed. This is a hole of pin-init's, for whatever it pins; don't wrap timers so.
 //! - **Sleeping in the callback**, by `CondVar::wait()` and a guard of
 //!   [`lock()`](kernel::sync::lock::Lock::lock), say: it compiles, and is a bug. The guard of
 //!   `lock_with()`, which a callback is to use, can't be waited with.
@@ -138,9 +139,9 @@
 use crate::{
     bindings,
     interrupt::BhDisabled,
-    time::jiffies::{
-        Jiffies,
-        JiffiesDelta, //
+    time::{
+        delta::JiffiesDelta,
+        jiffies::Jiffies, //
     }, //
 };
 use core::{
@@ -298,10 +299,10 @@ impl<T: TimerCallback> TimerCallbacks<1> for T {
 /// }
 /// ```
 ///
-/// A timer and a work item that arm each other. Whoever ends this breaks the circle first: from then
-/// on the timer refuses to be armed, also by work that is under way, and what the work holds of the
-/// device goes with the work. (Without shutting down, the work may arm a timer that its owner has
-/// deleted already, and is about to free.)
+/// A timer and a work item that arm each other. Whoever ends this breaks the circle first: from
+/// then on the timer refuses to be armed, also by work that is under way, and what the work holds
+/// of the device goes with the work. (Without shutting down, the work may arm a timer that its
+/// owner has deleted already, and is about to free.)
 ///
 /// ```
 /// # use kernel::prelude::*;
@@ -398,7 +399,7 @@ struct Inner<T, const N: usize> {
 ///
 /// # Examples
 ///
-/// A connection sends again what was not acknowledged, and has something to say when there is
+/// A connection sends again what was not answered, and has something to say when there is
 /// nothing to send. Each of the two timers arms the other:
 ///
 /// ```
@@ -408,7 +409,7 @@ struct Inner<T, const N: usize> {
 /// use ktimer::time::timer::{TimerCallbacks, TimerFn, Timers};
 ///
 /// struct Connection {
-///     unacknowledged: Atomic<usize>,
+///     unanswered: Atomic<usize>,
 /// }
 ///
 /// const RETRANSMIT: usize = 0;
@@ -419,9 +420,9 @@ struct Inner<T, const N: usize> {
 /// }
 ///
 /// impl Connection {
-///     /// The time for an acknowledgement is over.
+///     /// The time for an answer is over.
 ///     fn retransmit(&self, context: TimerContext<'_, Self, 2>) {
-///         if self.unacknowledged.load(Relaxed) > 0 {
+///         if self.unanswered.load(Relaxed) > 0 {
 ///             context.arm(Jiffies::now() + JiffiesDelta::SECOND);
 ///         } else {
 ///             context.timer::<KEEP_ALIVE>().arm(Jiffies::now() + JiffiesDelta::SECOND);
@@ -430,13 +431,13 @@ struct Inner<T, const N: usize> {
 ///
 ///     /// Nothing was sent for long.
 ///     fn keep_alive(&self, context: TimerContext<'_, Self, 2>) {
-///         self.unacknowledged.fetch_add(1, Relaxed);
+///         self.unanswered.fetch_add(1, Relaxed);
 ///         context.timer::<RETRANSMIT>().arm(Jiffies::now() + JiffiesDelta::SECOND);
 ///     }
 /// }
 ///
 /// let connection: Pin<KBox<Timers<Connection, 2>>> = KBox::pin_init(
-///     new_timer!(Connection { unacknowledged: Atomic::new(0) }, "retransmit", "keep_alive"),
+///     new_timer!(Connection { unanswered: Atomic::new(0) }, "retransmit", "keep_alive"),
 ///     GFP_KERNEL,
 /// )?;
 /// connection.timer::<KEEP_ALIVE>().arm(Jiffies::now() + JiffiesDelta::SECOND);
@@ -545,13 +546,11 @@ impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
     ) -> impl PinInit<Self, E> {
         let timers = move |slot: *mut [Opaque<bindings::timer_list>; N]| {
             let first = slot.cast::<bindings::timer_list>();
-            for (timer, ((expired, name), key)) in (0..N)
-                .map(|id| first.wrapping_add(id))
-                .zip(Self::EXPIRED.into_iter().zip(names).zip(keys))
-            {
+            for id in 0..N {
+                let (timer, expired) = (first.wrapping_add(id), Self::EXPIRED[id]);
                 // Without lockdep, C passes neither.
                 let (name, key) = if cfg!(CONFIG_LOCKDEP) {
-                    (name.as_char_ptr(), key.as_ptr())
+                    (names[id].as_char_ptr(), keys[id].as_ptr())
                 } else {
                     (ptr::null(), ptr::null_mut())
                 };
@@ -582,15 +581,16 @@ impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
     ///
     /// # Safety
     ///
-    /// This must be the timer core's call, for a `timer_list` that this function was set up with: in
-    /// a `Timer` with this `T` and `N`, the one with the number `ID`.
+    /// This must be the timer core's call, for a `timer_list` that this function was set up with:
+    /// in a `Timer` with this `T` and `N`, the one with the number `ID`.
     unsafe extern "C" fn expired<const ID: usize>(timer: *mut bindings::timer_list) {
         let first = timer.wrapping_sub(ID);
         // SAFETY: The timers are the first field of a `repr(C)` `Inner`, and so of the `Timer` that
         // this is one of. That is alive: its destructor waits for this function to return before
         // anything of it goes. The pointer is what it was armed with, which `Timer::raw` derived
-        // from a reference to the whole `Timer`. Nobody uses an exclusive reference to it meanwhile,
-        // which is not `Unpin`: the destructor, and exclusive operations, wait for this function.
+        // from a reference to the whole `Timer`. Nobody uses an exclusive reference to it
+        // meanwhile, which is not `Unpin`: the destructor, and exclusive operations, wait for this
+        // function.
         let owner = unsafe { &*first.cast::<Timers<T, N>>() };
         let callback = const { T::CALLBACKS[ID] };
         // INVARIANT: This is the callback, and the context can't outlive this call.
@@ -609,8 +609,9 @@ impl<T, const N: usize, const ID: usize> Timer<T, N, ID> {
     /// The `timer_list` with a number less than `N`.
     #[inline]
     fn raw(&self, id: usize) -> *mut bindings::timer_list {
-        // The timers are the first field of a `repr(C)` struct, an array of what is transparent. The
-        // pointer is good for all of the `Timer`: the timers, which are `Opaque`, may be written to.
+        // The timers are the first field of a `repr(C)` struct, an array of what is transparent.
+        // The pointer is good for all of the `Timer`: the timers, which are `Opaque`, may be
+        // written to.
         ptr::from_ref(self)
             .cast_mut()
             .cast::<bindings::timer_list>()
@@ -759,8 +760,8 @@ impl<T, const N: usize, const ID: usize> Timer<T, N, ID> {
 /// `timer` must be initialised.
 #[inline]
 unsafe fn is_pending(timer: *mut bindings::timer_list) -> bool {
-    // SAFETY: The timer is initialised. Another CPU may change the field meanwhile: hence a volatile
-    // read of this one pointer, as `hlist_unhashed_lockless()` has it.
+    // SAFETY: The timer is initialised. Another CPU may change the field meanwhile: hence a
+    // volatile read of this one pointer, as `hlist_unhashed_lockless()` has it.
     unsafe { !(&raw const (*timer).entry.pprev).read_volatile().is_null() }
 }
 
@@ -826,8 +827,8 @@ impl Armed<'_> {
     /// Whether the timer is shut down, so that it was not armed, or is not any more.
     #[inline]
     pub fn is_shut_down(&self) -> bool {
-        // SAFETY: By the type invariant the timer is initialised. Shutting down clears the function,
-        // perhaps on another CPU just now: hence a volatile read.
+        // SAFETY: By the type invariant the timer is initialised. Shutting down clears the
+        // function, perhaps on another CPU just now: hence a volatile read.
         unsafe { (&raw const (*self.timer).function).read_volatile() }.is_none()
     }
 }
@@ -847,8 +848,8 @@ impl Armed<'_> {
 /// # Invariants
 ///
 /// The callback of one of `owner`'s timers is running on this CPU, and does so as long as this
-/// exists. `timer` is one of those timers; being a pointer, it keeps this from being sent to another
-/// thread.
+/// exists. `timer` is one of those timers; being a pointer, it keeps this from being sent to
+/// another thread.
 pub struct TimerContext<'a, T, const N: usize = 1> {
     timer: *mut bindings::timer_list,
     owner: &'a Timers<T, N>,
@@ -929,9 +930,9 @@ impl<T, const N: usize> Deref for TimerContext<'_, T, N> {
 
     #[inline]
     fn deref(&self) -> &BhDisabled {
-        // SAFETY: By the type invariant the callback is running on this CPU while `self` exists, and
-        // the timer core runs expired timers in softirq context (on PREEMPT_RT: in a thread that has
-        // disabled bottom halves).
+        // SAFETY: By the type invariant the callback is running on this CPU while `self` exists,
+        // and the timer core runs expired timers in softirq context (on PREEMPT_RT: in a thread
+        // that has disabled bottom halves).
         unsafe { BhDisabled::assume_disabled() }
     }
 }

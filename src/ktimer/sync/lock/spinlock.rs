@@ -52,25 +52,23 @@ macro_rules! new_spinlock_bh {
 /// ```
 /// # use kernel::prelude::*;
 /// # use ktimer::prelude::*;
-/// #[pin_data]
-/// struct Blinker {
-///     #[pin]
-///     times: SpinLockBh<u32>,
+/// use ktimer::interrupt::BhDisabled;
+///
+/// /// For process context.
+/// fn increment(count: &SpinLockBh<u32>) -> u32 {
+///     let mut guard = count.lock();
+///     *guard += 1;
+///     *guard
 /// }
 ///
-/// impl TimerCallback for Blinker {
-///     fn run(&self, context: TimerContext<'_, Self>) {
-///         *self.times.lock_with(&context) += 1;
-///     }
+/// /// For softirqs, and where bottom halves are disabled.
+/// fn increment_in_softirq(count: &SpinLockBh<u32>, bh: &BhDisabled) {
+///     *count.lock_with(bh) += 1;
 /// }
 ///
-/// let blinker = KBox::pin_init(
-///     new_timer!(pin_init!(Blinker {
-///         times <- new_spinlock_bh!(0),
-///     })),
-///     GFP_KERNEL,
-/// )?;
-/// assert_eq!(*blinker.times.lock(), 0);
+/// let count = KBox::pin_init(new_spinlock_bh!(0), GFP_KERNEL)?;
+/// assert_eq!(increment(&count), 1);
+/// # let _ = increment_in_softirq;
 /// # Ok::<(), Error>(())
 /// ```
 pub type SpinLockBh<T> = Lock<T, SpinLockBhBackend>;

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Spans of time, and rounding.
+
+use super::*;
+
+#[kunit_tests(ktimer_delta)]
+mod tests {
+    use super::*;
+
+    const LAST: Jiffies = Jiffies::from_raw(usize::MAX);
+    const FIRST: Jiffies = Jiffies::from_raw(0);
+
+    #[test]
+    fn between_points_they_stay_in_their_range() {
+        assert_eq!(LAST.since(FIRST), JiffiesDelta::ZERO);
+        assert_eq!(
+            Jiffies::from_raw(isize::MAX as usize).since(FIRST),
+            JiffiesDelta::MAX
+        );
+        assert!((LAST + JiffiesDelta::MAX).is_after(LAST));
+        assert_eq!(LAST + JiffiesDelta::ZERO, LAST);
+    }
+
+    /// Calls something for points in time, or spans, that go through all phases of a second; twice.
+    fn for_all_phases(mut what: impl FnMut(usize) -> Result) -> Result {
+        let second = JiffiesDelta::SECOND.as_ticks();
+        (0..2 * second).try_for_each(|phase| what(10 * second + phase))
+    }
+
+    /// What rounding came to, of numbers that went through all phases of a second.
+    #[derive(Default)]
+    struct Rounded {
+        earlier: usize,
+        later: usize,
+        furthest: usize,
+        /// What is left of whole seconds, for each CPU that this ran on.
+        phases: KVec<usize>,
+    }
+
+    impl Rounded {
+        fn note(&mut self, given: usize, rounded: usize) -> Result {
+            if rounded < given {
+                self.earlier += 1;
+            } else {
+                self.later += usize::from(rounded > given);
+            }
+            self.furthest = self.furthest.max(given.abs_diff(rounded));
+            let phase = rounded % JiffiesDelta::SECOND.as_ticks();
+            if !self.phases.contains(&phase) {
+                self.phases.push(phase, GFP_KERNEL)?;
+            }
+            Ok(())
+        }
+
+        /// Whether they were brought together, and not too far.
+        fn check(&self, cpus: usize) {
+            let second = JiffiesDelta::SECOND.as_ticks();
+            assert!(self.phases.len() <= cpus);
+            assert!(self.furthest <= second);
+            assert!(self.later >= second);
+        }
+    }
+
+    #[test]
+    fn points_in_time_are_brought_together() -> Result {
+        let start = Jiffies::now().as_raw();
+        let (mut nearest, mut up) = (Rounded::default(), Rounded::default());
+        for_all_phases(|ticks| {
+            let point = Jiffies::from_raw(start.wrapping_add(ticks));
+            nearest.note(ticks, point.round().as_raw().wrapping_sub(start))?;
+            up.note(ticks, point.round_up().as_raw().wrapping_sub(start))
+        })?;
+        // Each CPU has its own offset from the whole second; relative to `start`, too.
+        let cpus = nr_cpu_ids() as usize;
+        nearest.check(cpus);
+        assert!(nearest.earlier > 0);
+        up.check(cpus);
+        assert_eq!(up.earlier, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn spans_are_brought_together_too() -> Result {
+        type Round = fn(JiffiesDelta, CpuId) -> JiffiesDelta;
+
+        let here = CpuId::current();
+        let round: [(Round, bool); 4] = [
+            (|span, _| span.round(), false),
+            (|span, _| span.round_up(), true),
+            (JiffiesDelta::round_on, false),
+            (JiffiesDelta::round_up_on, true),
+        ];
+        for (round, up) in round {
+            let mut rounded = Rounded::default();
+            for_all_phases(|ticks| loop {
+                let span = JiffiesDelta::from_ticks(ticks)?;
+                let before = Jiffies::now();
+                let result = round(span, here);
+                // Spans are rounded so that they end together: if no tick came in between, this is
+                // what it was computed from.
+                if Jiffies::now() == before {
+                    let start = before.as_raw();
+                    return rounded.note(
+                        start.wrapping_add(ticks),
+                        start.wrapping_add(result.as_ticks()),
+                    );
+                }
+            })?;
+            rounded.check(nr_cpu_ids() as usize);
+            assert!(up == (rounded.earlier == 0));
+        }
+        assert_eq!(JiffiesDelta::MAX.round_up(), JiffiesDelta::MAX);
+        Ok(())
+    }
+
+    #[test]
+    fn spans_have_a_range() -> Result {
+        let max = JiffiesDelta::MAX.as_ticks();
+        assert_eq!(JiffiesDelta::from_ticks(max)?, JiffiesDelta::MAX);
+        assert_eq!(JiffiesDelta::from_ticks(max + 1), Err(EINVAL));
+        assert_eq!(JiffiesDelta::from_ticks(usize::MAX), Err(EINVAL));
+        assert_eq!(
+            JiffiesDelta::ZERO.saturating_sub(JiffiesDelta::TICK),
+            JiffiesDelta::ZERO
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn milliseconds_round_up() {
+        assert_eq!(JiffiesDelta::from_millis(0), JiffiesDelta::ZERO);
+        assert_eq!(JiffiesDelta::from_millis(1), JiffiesDelta::TICK);
+        assert_eq!(JiffiesDelta::from_millis(1000), JiffiesDelta::SECOND);
+        assert_eq!(JiffiesDelta::from_millis(u32::MAX), JiffiesDelta::MAX);
+    }
+
+    #[test]
+    fn microseconds_round_up() {
+        let tick = (1_000_000 / JiffiesDelta::SECOND.as_ticks()) as u32;
+        assert_eq!(JiffiesDelta::from_micros(0), JiffiesDelta::ZERO);
+        assert_eq!(JiffiesDelta::from_micros(1), JiffiesDelta::TICK);
+        assert_eq!(JiffiesDelta::from_micros(tick), JiffiesDelta::TICK);
+        assert_eq!(JiffiesDelta::from_micros(tick + 1).as_ticks(), 2);
+        assert_eq!(JiffiesDelta::from_micros(1_000_000), JiffiesDelta::SECOND);
+    }
+
+    #[test]
+    fn spans_are_the_kernels_too() -> Result {
+        let tick = 1_000_000_000 / JiffiesDelta::SECOND.as_ticks() as i64;
+        assert_eq!(Delta::from(JiffiesDelta::ZERO).as_nanos(), 0);
+        assert_eq!(Delta::from(JiffiesDelta::TICK).as_nanos(), tick);
+        assert_eq!(Delta::from(JiffiesDelta::SECOND).as_nanos(), 1_000_000_000);
+        assert_eq!(
+            Delta::from(JiffiesDelta::from_ticks(
+                3 * JiffiesDelta::SECOND.as_ticks() + 1
+            )?)
+            .as_nanos(),
+            3_000_000_000 + tick
+        );
+        assert_eq!(Delta::from(JiffiesDelta::MAX).as_nanos(), i64::MAX);
+
+        let of = |nanos| JiffiesDelta::try_from(Delta::from_nanos(nanos));
+        assert_eq!(of(0), Ok(JiffiesDelta::ZERO));
+        assert_eq!(of(1), Ok(JiffiesDelta::TICK));
+        assert_eq!(of(tick), Ok(JiffiesDelta::TICK));
+        assert_eq!(of(tick + 1)?.as_ticks(), 2);
+        assert_eq!(of(-1), Err(EINVAL));
+        // 292 years are not too long.
+        assert_eq!(of(i64::MAX)?.as_ticks(), (i64::MAX / tick) as usize + 1);
+        Ok(())
+    }
+
+    #[cfg(ktimer_kernel_jiffy)]
+    #[test]
+    fn spans_are_the_kernels_in_jiffies_too() {
+        use kernel::time::Jiffy;
+
+        let max: Delta<Jiffy> = JiffiesDelta::MAX.into();
+        assert_eq!(max.as_jiffies() as usize, JiffiesDelta::MAX.as_ticks());
+        let of = |ticks| JiffiesDelta::try_from(Delta::from_jiffies(ticks));
+        assert_eq!(of(1), Ok(JiffiesDelta::TICK));
+        assert_eq!(of(max.as_jiffies()), Ok(JiffiesDelta::MAX));
+        assert_eq!(of(max.as_jiffies() + 1), Err(EINVAL));
+        assert_eq!(of(-1), Err(EINVAL));
+    }
+}
