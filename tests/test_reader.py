@@ -26,6 +26,8 @@ def read(vm, arguments, parameters="tdelay=1"):
     return operations(run(vm, f"""
         insmod jitimer.ko {parameters}
         ./reader /proc/jitimer {arguments}
+        # io_uring lets go of a file some time after the process has ended.
+        until [ "$(cat /sys/module/jitimer/refcnt)" = 0 ]; do usleep 1000; done
         rmmod jitimer"""))
 
 
@@ -166,7 +168,8 @@ def test_who_polls_has_the_module_in_use(vm, signal):
             case $way in F*) kill -KILL "$(sed -n 's/^F //p' polled | tr -d " ")";; esac
             wait $pid 2>/dev/null || true
         done
-        # Nobody does now, and those who only read don't count.
+        # Nobody does now, once io_uring has let go of it; and those who only read don't count.
+        until [ "$(cat /sys/module/jitimer/refcnt)" = 0 ]; do usleep 1000; done
         cat /proc/jitimer >/dev/null & pid=$!
         until grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
         rmmod jitimer
