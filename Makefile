@@ -12,7 +12,7 @@ SEED ?= $(shell date +%s)
 ends-with-make := setpriv --pdeathsig KILL
 in-root := $(ends-with-make) scripts/in-root
 
-.PHONY: modules install modules_install uninstall samples clean run shell test torture bench jitter matrix dkms rust-analyzer check doc fmt clippy shellcheck help
+.PHONY: modules install modules_install uninstall samples clean run shell test torture bench jitter matrix dkms series in-tree rust-analyzer check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -67,6 +67,12 @@ matrix: ## all scenarios on every stock kernel; K=7.3 F=rt A=arm64: on those; RE
 dkms: ## jitimer by DKMS in a fresh Debian 13: a kernel, its upgrade, removal
 	@$(in-root) --bare true
 	@$(in-root) scripts/test.py --dkms
+
+series: ## the library as patches for the kernel, in build/series
+	@$(in-root) scripts/series.py
+
+in-tree: ## those patches built, booted and checked in the kernel's tree; UML=1: doctests only, in UML
+	@$(in-root) scripts/in_tree.py $(if $(UML),--uml)
 
 rust-analyzer: ## rust-project.json, for editors; they are to start 'scripts/in-root rust-analyzer'
 	@$(in-root) scripts/rust_analyzer.py

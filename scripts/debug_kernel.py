@@ -21,13 +21,14 @@ MAKE = ("make", "LLVM=-19", "ARCH=x86_64", "KCFLAGS=-w", f"-j{os.cpu_count() + 1
 IMAGE = "arch/x86/boot/bzImage"
 
 
-def check_options(config):
+def check_options(config, fragment=None):
     """Fails if a line of the fragment is not in the configuration made from it."""
-    wanted = re.findall(r"^CONFIG_.*$", FRAGMENT.read_text(), re.MULTILINE)
+    fragment = fragment or FRAGMENT
+    wanted = re.findall(r"^CONFIG_.*$", fragment.read_text(), re.MULTILINE)
     have = set(config.read_text().splitlines())
     lost = [line for line in wanted if line not in have]
     if lost:
-        raise Failure(f"options in {FRAGMENT} did not take; is something that they depend on "
+        raise Failure(f"options in {fragment} did not take; is something that they depend on "
                       f"missing? {' '.join(lost)}")
 
 

@@ -9,6 +9,10 @@ use core::{
     mem::MaybeUninit, //
 };
 use kernel::{
+    interrupt::local_interrupt_disable,
+    irq,
+    new_condvar,
+    new_spinlock_irq,
     prelude::*,
     sync::{
         Arc,
@@ -46,7 +50,7 @@ module_param! {
     static FAULT: fault = 1, 1..=FAULTS.len(), "which one: a place among the faults of its source";
 }
 
-const FAULTS: [fn() -> Result; 8] = [
+const FAULTS: [fn() -> Result; 9] = [
     cancel_under_lock,
     drop_in_callback,
     forget,
@@ -55,6 +59,7 @@ const FAULTS: [fn() -> Result; 8] = [
     free_undropped,
     disable_bh_in_irqsafe_callback,
     sleep_in_callback,
+    sleep_with_interrupts_disabled,
 ];
 
 struct Faults;
@@ -243,4 +248,21 @@ fn sleep_in_callback() -> Result {
     timer.arm(Jiffies::now());
     timer.done.wait_for_completion();
     Ok(())
+}
+
+/// Not of a timer: what scripts/series/reports tells the lock's maintainers.
+fn sleep_with_interrupts_disabled() -> Result {
+    let lock = KBox::pin_init(new_spinlock_irq!(()), GFP_KERNEL)?;
+    let changed = KBox::pin_init(new_condvar!(), GFP_KERNEL)?;
+    let interrupts = local_interrupt_disable();
+    let _ = changed.wait_interruptible_timeout(&mut lock.lock_with(&interrupts), 1);
+    Ok(())
+}
+
+/// Likewise for those of interrupts: that this compiles is the fault.
+#[expect(dead_code)]
+fn alias_a_handler_in_use<T: irq::Handler + 'static>(
+    registration: Pin<&mut irq::Registration<'_, T>>,
+) {
+    let _ = registration.project();
 }
