@@ -63,24 +63,28 @@ def machine(machines, programs, request):
 @pytest.mark.kernels("stock", "rt")
 def test_no_line_is_lost_unmarked(vm):
     # While each of them is stopped now and then, wherever it is in a line, and once for longer
-    # than lines are kept.
-    start = "\n".join(f"mkdir -p /{name}; cd /{name}; ln -s /proc/jitimer .; {command} >out & "
-                      f"pids=\"$pids $!\"" for name, command in PROGRAMS.items())
+    # than lines are kept: those that are not at the end of their series yet.
+    start = "\n".join(f"begin {name} {command}" for name, command in PROGRAMS.items())
     text = run(vm, f"""
         PATH=/usr/bin:/bin
         echo 'for line in open("jitimer"): print(line, end="")' >/lines.py
         echo 'print(open("jitimer").read(), end="")' >/read.py
         insmod jitimer.ko tdelay=4 count=999
+        begin() {{
+            mkdir -p /$1; cd /$1; ln -s /proc/jitimer .
+            shift
+            "$@" >out & pids="$pids $!"
+            until ls -l /proc/$!/fd 2>/dev/null | grep -q /proc/jitimer; do usleep 10000; done
+            kill -STOP $!
+        }}
         {start}
-        for pid in $pids; do
-            until ls -l /proc/$pid/fd | grep -q /proc/jitimer; do usleep 100000; done
-        done
         for pause in 500000 500000 7000000 500000; do
+            kill -CONT $pids 2>/dev/null || true
             usleep 300000
-            kill -STOP $pids
+            kill -STOP $pids 2>/dev/null || true
             usleep $pause
-            kill -CONT $pids
         done
+        kill -CONT $pids 2>/dev/null || true
         tail=$!
         wait ${{pids% *}}
         told() {{ awk '$1 == "#" {{ n += $2 }} $1 != "#" {{ n++ }} END {{ print n }}' /tail/out; }}
