@@ -46,9 +46,10 @@ pub(crate) struct Held(());
 impl Held {
     /// Takes one; `None` if the module is being unloaded.
     pub(crate) fn get() -> Option<Self> {
-        // INVARIANT: It succeeded.
         // SAFETY: It is the module that is running this.
-        unsafe { bindings::try_module_get(this_module()) }.then_some(Self(()))
+        let taken = unsafe { bindings::try_module_get(this_module()) };
+        // INVARIANT: It was taken. (Not `then_some`, which makes one, and drops it, if it was not.)
+        taken.then(|| Self(()))
     }
 }
 
