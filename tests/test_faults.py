@@ -35,11 +35,22 @@ def spoilt(machines):
         yield vm
 
 
+def settle(vm):
+    """Waits until the guest takes commands, and has no more to say of the last one."""
+    while True:
+        try:
+            vm.run("true")
+            return
+        except Reported:
+            pass
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_reported(spoilt, fault):
     script, report = FAULTS[fault]
     with pytest.raises(Reported, match=report):
         spoilt.run(script)
+    settle(spoilt)
 
 
 # A timer that is leaked, and its module unloaded: the memory of its code is gone, or full of
