@@ -27,7 +27,7 @@ uninstall: ## remove what was installed for that kernel
 
 clean: ## remove what was built in this folder; the cache stays ('scripts/in-root --clean')
 	rm -rf build rust-project.json
-	find . \( -name .git -o -type d -exec test -e {}/CACHEDIR.TAG \; \) -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+	find . \( -name .git -o -type d -exec test -e {}/CACHEDIR.TAG \; \) -prune -o -type f \( -name '*.o' -o -name '*.a' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \
 		-o -name modules.order -o -name Module.symvers -o -name bindings_generated.rs \
 		-o -name ktimer_doctests.rs \) \

@@ -25,7 +25,6 @@ use common::{
     wait::Stop, //
 };
 use kernel::{
-    fmt,
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
@@ -113,12 +112,8 @@ impl Records for Wait {
         Ok(Some((number, (start, Jiffies::now()))))
     }
 
-    fn show(
-        (start, end): &Self::Record,
-        _before: Option<&Self::Record>,
-        text: &mut dyn fmt::Write,
-    ) -> fmt::Result {
-        text.write_fmt(fmt!("{start:>9} {end:>9}\n"))
+    fn show((start, end): &Self::Record, _before: Option<&Self::Record>, m: &SeqFile) {
+        seq_print!(m, "{start:>9} {end:>9}\n");
     }
 }
 

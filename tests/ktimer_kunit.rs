@@ -6,8 +6,7 @@ use common::{
     context::{
         in_atomic,
         in_interrupt,
-        irqs_disabled,
-        Comm, //
+        irqs_disabled, //
     },
     module_param, //
 };

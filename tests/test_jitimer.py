@@ -212,9 +212,9 @@ def test_notations_of_a_parameter(vm):
         insmod jitimer.ko tdelay=0x10 count=010
         cd /sys/module/jitimer/parameters
         cat tdelay count
-        for value in 0b101 0o17 12; do echo $value >tdelay; cat tdelay; done
+        for value in 0X1F +5 12; do echo $value >tdelay; cat tdelay; done
         cd; rmmod jitimer""").split()
-    assert values == ["16", "8", "5", "15", "12"]
+    assert values == ["16", "8", "31", "5", "12"]
 
 
 RANGES = {"tdelay": "1 to 1056964607", "count": "0 to 4294967295", "readers": "1 to 65536"}

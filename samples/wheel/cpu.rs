@@ -20,8 +20,9 @@ use common::{
 };
 use kernel::{
     cpu::CpuId,
-    fmt,
     prelude::*,
+    seq_file::SeqFile,
+    seq_print,
     sync::SetOnce, //
 };
 use ktimer::{
@@ -71,16 +72,16 @@ impl Records for Kinds {
         Ok(Some((number, row)))
     }
 
-    fn show(row: &Row, before: Option<&Row>, text: &mut dyn fmt::Write) -> fmt::Result {
+    fn show(row: &Row, before: Option<&Row>, m: &SeqFile) {
         if before.is_none() {
-            text.write_str("timer       armed-on ran-on\n")?;
+            seq_print!(m, "timer       armed-on ran-on\n");
         }
-        text.write_fmt(fmt!(
-            "{:<11} {:>8} {:>6}\n",
-            row.kind,
-            row.armed_on,
-            row.ran_on
-        ))
+        let Row {
+            kind,
+            armed_on,
+            ran_on,
+        } = row;
+        seq_print!(m, "{kind:<11} {armed_on:>8} {ran_on:>6}\n");
     }
 }
 

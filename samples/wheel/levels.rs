@@ -8,8 +8,9 @@ use common::{
     wait::Stop, //
 };
 use kernel::{
-    fmt,
     prelude::*,
+    seq_file::SeqFile,
+    seq_print,
     sync::SetOnce, //
 };
 use ktimer::prelude::*;
@@ -88,11 +89,12 @@ impl Records for Levels {
         Ok(Some((number, row)))
     }
 
-    fn show(row: &Row, before: Option<&Row>, text: &mut dyn fmt::Write) -> fmt::Result {
+    fn show(row: &Row, before: Option<&Row>, m: &SeqFile) {
         if before.is_none() {
-            text.write_str(
-                "     delay level granularity        due        ran     late percent\n",
-            )?;
+            seq_print!(
+                m,
+                "     delay level granularity        due        ran     late percent\n"
+            );
         }
         let Row {
             delay,
@@ -103,13 +105,10 @@ impl Records for Levels {
         let late = ran.since(*due).as_ticks();
         let thousandths = late.saturating_mul(100_000) / delay.as_ticks().max(1);
         let granularity = 1u64 << (3 * level);
-        text.write_fmt(fmt!(
+        seq_print!(
+            m,
             "{delay:>10} {level:>5} {granularity:>11} {due:>10} {ran:>10} {late:>8}"
-        ))?;
-        text.write_fmt(fmt!(
-            " {:>3}.{:03}\n",
-            thousandths / 1000,
-            thousandths % 1000
-        ))
+        );
+        seq_print!(m, " {:>3}.{:03}\n", thousandths / 1000, thousandths % 1000);
     }
 }

@@ -3,6 +3,7 @@
 //! What the modules of this repository share, on top of the library.
 //!
 //! - [`proc_fs`]: files under `/proc`, whole at once or live.
+//! - [`seq_file`]: text that is written often.
 //! - [`viewer`]: who opens such a file, and which tasks that one may see.
 //! - [`mod@module_param`]: module parameters that know their range.
 //! - [`wait`]: waiting for something to change.
@@ -13,6 +14,7 @@
 pub mod context;
 pub mod module_param;
 pub mod proc_fs;
+pub mod seq_file;
 pub mod tasklet;
 mod this_module;
 pub mod time;

@@ -3,15 +3,16 @@
 //! Where the running code is: in an interrupt or not, and what it interrupted.
 //!
 //! Each of these may be called from any context. The CPU is told by
-//! [`CpuId::current`](kernel::cpu::CpuId::current), the task by [`current!`](kernel::current).
+//! [`CpuId::current`](kernel::cpu::CpuId::current), the task by
+//! [`current!`](kernel::current).
 //!
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
 use crate::bindings;
 use kernel::{
+    ffi::c_char,
     fmt,
-    pid_namespace::PidNamespace,
     str::BStr, //
 };
 
@@ -132,19 +133,6 @@ pub fn irqs_disabled() -> bool {
     unsafe { bindings::irqs_disabled() }
 }
 
-/// The number of the task that this CPU is running, or was when an interrupt came, as a namespace
-/// calls it; `None` if that namespace can't see it.
-///
-/// Idle tasks have the number 0, and only the initial namespace sees them.
-///
-/// The C function is `task_pid_nr_ns()`; may be called from any context.
-#[inline]
-pub fn current_pid_in(namespace: &PidNamespace) -> Option<i32> {
-    // SAFETY: The reference is to a namespace that is alive.
-    let pid = unsafe { bindings::current_pid_in(namespace.as_ptr()) };
-    (pid >= 0).then_some(pid)
-}
-
 /// The name of a task: C's `comm`.
 #[derive(Clone, Copy)]
 pub struct Comm([u8; Self::LEN]);
@@ -152,21 +140,27 @@ pub struct Comm([u8; Self::LEN]);
 impl Comm {
     const LEN: usize = kernel::bindings::TASK_COMM_LEN as usize;
 
-    /// The name of the task that this CPU is running, or was when an interrupt came.
-    ///
-    /// The C macro is `get_task_comm()`. The name may change while it is read, and is then a
-    /// mixture of both; it always ends in time.
-    #[inline]
-    pub fn current() -> Self {
+    /// A name, of which no more is taken than a task's may have.
+    pub const fn new(name: &[u8]) -> Self {
         let mut buf = [0; Self::LEN];
-        // SAFETY: `buf` has room for the `TASK_COMM_LEN` bytes that are written.
-        unsafe { bindings::current_comm(buf.as_mut_ptr().cast()) };
+        let mut i = 0;
+        while i < name.len() && i < Self::LEN - 1 {
+            buf[i] = name[i];
+            i += 1;
+        }
         Self(buf)
+    }
+
+    /// Where C writes a name to: `TASK_COMM_LEN` bytes.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut c_char {
+        self.0.as_mut_ptr().cast()
     }
 
     /// The name's bytes, without the NUL that ends it.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.split(|byte| *byte == 0).next().unwrap_or(&[])
+        // SAFETY: It looks at no more than the name's bytes.
+        let length = unsafe { bindings::strnlen(self.0.as_ptr().cast(), Self::LEN) };
+        self.0.get(..length).unwrap_or(&self.0)
     }
 }
 

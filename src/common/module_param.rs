@@ -5,9 +5,9 @@
 //! The parameters of the kernel crate's `module!` take whatever fits their type and can't be seen
 //! in sysfs. Those of [`module_param!`](crate::module_param!) are unsigned numbers from a range. A
 //! value that is not in it is refused with `EINVAL`, a line in the kernel log tells the value and
-//! the range, and the old value stays. A number may be written as `16`, `0x10`, `020` or `0b10000`,
-//! with nothing before or after it but a newline. They are in `/sys/module/MODULE/parameters`,
-//! readable by all and writable by root.
+//! the range, and the old value stays. A number may be written as C does, `16`, `0x10` or `020`, with
+//! nothing before or after it but a newline. They are in `/sys/module/MODULE/parameters`, readable by
+//! all and writable by root.
 //!
 //! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
 
@@ -15,12 +15,7 @@ use crate::this_module;
 use core::ops::RangeInclusive;
 use kernel::{
     bindings,
-    error::from_result,
     prelude::*,
-    str::{
-        parse_int::ParseInt,
-        BStr, //
-    },
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -30,19 +25,22 @@ use kernel::{
 /// A module parameter; [`module_param!`](crate::module_param!) makes them.
 #[repr(C)]
 pub struct Param {
-    // The first field, so that a pointer to the whole is one to the value: `param_get_ulong()`
+    // The first field, so that a pointer to the whole is one to the value: `param_get_uint()`
     // reads it through that.
-    value: Atomic<usize>,
-    range: RangeInclusive<usize>,
+    value: Atomic<u32>,
+    min: u32,
+    max: u32,
 }
 
 impl Param {
     #[doc(hidden)]
     pub const fn new(default: usize, range: RangeInclusive<usize>) -> Self {
-        assert!(*range.start() <= default && default <= *range.end());
+        let (min, max) = (*range.start(), *range.end());
+        assert!(min <= default && default <= max && max <= u32::MAX as usize);
         Self {
-            value: Atomic::new(default),
-            range,
+            value: Atomic::new(default as u32),
+            min: min as u32,
+            max: max as u32,
         }
     }
 
@@ -51,16 +49,7 @@ impl Param {
     /// May be called from any context.
     #[inline]
     pub fn value(&self) -> usize {
-        self.value.load(Relaxed)
-    }
-
-    fn set(&self, text: &BStr) -> Result {
-        let value = usize::from_str(text)?;
-        if !self.range.contains(&value) {
-            return Err(EINVAL);
-        }
-        self.value.store(value, Relaxed);
-        Ok(())
+        self.value.load(Relaxed) as usize
     }
 }
 
@@ -69,7 +58,7 @@ impl Param {
 pub static OPS: bindings::kernel_param_ops = bindings::kernel_param_ops {
     flags: 0,
     set: Some(set),
-    get: Some(bindings::param_get_ulong),
+    get: Some(bindings::param_get_uint),
     free: None,
 };
 
@@ -80,26 +69,28 @@ unsafe extern "C" fn set(text: *const c_char, param: *const bindings::kernel_par
     // SAFETY: The parameters that have these operations are made by `module_param!`, which sets
     // `arg` to a static `Param`.
     let this = unsafe { &*(*param).__bindgen_anon_1.arg.cast::<Param>() };
+    let mut value = 0;
     // SAFETY: The operations don't have `KERNEL_PARAM_OPS_FL_NOARG`, so there is always a text,
     // and it is a C string.
-    let text = BStr::from_bytes(unsafe { CStr::from_char_ptr(text) }.to_bytes());
-    // A value that comes from a shell by way of sysfs ends in a newline.
-    let text = text.strip_suffix(b"\n").map_or(text, BStr::from_bytes);
-    from_result(|| {
-        this.set(text).map_err(|_| {
-            // SAFETY: `name` is a C string.
-            let name = unsafe { CStr::from_char_ptr((*param).name) };
-            this_module::print_error(fmt!(
-                "{}: invalid value '{}': it must be a number from {} to {}\n",
-                BStr::from_bytes(name.to_bytes()),
-                text,
-                this.range.start(),
-                this.range.end(),
-            ));
-            EINVAL
-        })?;
-        Ok(0)
-    })
+    let error = unsafe { bindings::kstrtouint(text, 0, &mut value) };
+    if error == 0 && (this.min..=this.max).contains(&value) {
+        this.value.store(value, Relaxed);
+        return 0;
+    }
+    // SAFETY: The format's arguments are two C strings, a length and a text that has as much before
+    // a newline or its end, and two numbers.
+    unsafe {
+        bindings::_printk(
+            c"\x013%s: %s: invalid value '%*pE': it must be a number from %u to %u\n".as_char_ptr(),
+            this_module::name(),
+            (*param).name,
+            bindings::strcspn(text, c"\n".as_char_ptr()) as c_int,
+            text,
+            this.min,
+            this.max,
+        )
+    };
+    EINVAL.to_errno()
 }
 
 #[doc(hidden)]
@@ -144,7 +135,7 @@ macro_rules! module_param {
                 bytes
             }
 
-            const TYPE: &str = concat!("parmtype=", stringify!($name), ":ulong\0");
+            const TYPE: &str = concat!("parmtype=", stringify!($name), ":uint\0");
             #[link_section = ".modinfo"]
             #[used(compiler)]
             static MODINFO_TYPE: [u8; TYPE.len()] = bytes(TYPE);

@@ -23,10 +23,7 @@ use core::ptr::{
     self,
     NonNull, //
 };
-use kernel::{
-    prelude::*,
-    str::BStr, //
-};
+use kernel::prelude::*;
 
 /// A file under `/proc`, which all may read. It belongs into the module's struct.
 ///
@@ -84,10 +81,15 @@ impl<D: Send + Sync + 'static> Entry<D> {
                 return Err(ENOMEM);
             }
         }
-        this_module::print_error(fmt!(
-            "/proc/{} is there already; unload the module that has made it first\n",
-            BStr::from_bytes(name.to_bytes()),
-        ));
+        // SAFETY: The format's arguments are two C strings.
+        unsafe {
+            kernel::bindings::_printk(
+                c"\x013%s: /proc/%s is there already; unload the module that has made it first\n"
+                    .as_char_ptr(),
+                this_module::name(),
+                name_ptr,
+            )
+        };
         Err(EEXIST)
     }
 }

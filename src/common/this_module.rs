@@ -5,14 +5,7 @@
 //! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
 
 use crate::bindings;
-use kernel::{
-    fmt,
-    prelude::*,
-    print::{
-        call_printk,
-        format_strings, //
-    }, //
-};
+use kernel::prelude::*;
 
 /// C's `THIS_MODULE`.
 fn this_module() -> *mut bindings::module {
@@ -26,12 +19,10 @@ pub(crate) fn is_live() -> bool {
     unsafe { bindings::module_is_live(this_module()) }
 }
 
-/// Prints an error, with the module's name before it.
-pub(crate) fn print_error(text: fmt::Arguments<'_>) {
-    // SAFETY: The module is running this, and its name ends in a NUL.
-    let name = unsafe { CStr::from_char_ptr((&raw const (*this_module()).name).cast()) };
-    // SAFETY: The format is one of `format_strings`, and the name ends in a NUL.
-    unsafe { call_printk(&format_strings::ERR, name.to_bytes_with_nul(), text) }
+/// The module's name, a C string.
+pub(crate) fn name() -> *const c_char {
+    // SAFETY: The module is running this.
+    unsafe { (&raw const (*this_module()).name).cast() }
 }
 
 /// A reference to the module, which can't be unloaded while there is one.

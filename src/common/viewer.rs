@@ -10,11 +10,9 @@
 
 use crate::{
     bindings,
-    context::{
-        self,
-        Comm, //
-    }, //
+    context::Comm, //
 };
+use core::ptr;
 use kernel::{
     cred::Credential,
     fs::LocalFile,
@@ -71,14 +69,16 @@ impl Viewer {
     ///
     /// The number is that in the pid namespace. Idle tasks have the number 0, and only the initial
     /// namespace sees them. May be called from any context.
+    ///
+    /// The C functions are `task_pid_nr_ns()` and `get_task_comm()`. The name may change while it is
+    /// read, and is then a mixture of both; it always ends in time.
     #[inline]
     pub fn current_task(&self) -> Option<(i32, Comm)> {
-        if let Some(cred) = &self.own_only {
-            // SAFETY: The credentials are referenced.
-            if !unsafe { bindings::current_is_visible_to(cred.as_ptr()) } {
-                return None;
-            }
-        }
-        context::current_pid_in(&self.namespace).map(|pid| (pid, Comm::current()))
+        let own_only = (self.own_only.as_ref()).map_or(ptr::null(), |cred| cred.as_ptr());
+        let mut comm = Comm::new(b"");
+        // SAFETY: The namespace and the credentials are referenced, and the name has its length.
+        let pid =
+            unsafe { bindings::current_task(self.namespace.as_ptr(), own_only, comm.as_mut_ptr()) };
+        (pid >= 0).then_some((pid, comm))
     }
 }

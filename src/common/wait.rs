@@ -50,15 +50,19 @@ impl Waiters {
         })
     }
 
-    /// Wakes all of them, to look again. May be called from any context, but for hard interrupts
-    /// on PREEMPT_RT.
+    /// Wakes all of them, if there are any, to look again. May be called from any context, but for
+    /// hard interrupts on PREEMPT_RT.
     ///
-    /// The C macro is `wake_up_all()`.
+    /// The C macros are `wq_has_sleeper()` and `wake_up_all()`.
     #[inline]
     pub fn notify_all(&self) {
         let any = ptr::null_mut();
         // SAFETY: By the type invariant the queue is initialised; no key stands for any event.
-        unsafe { bindings::__wake_up(self.as_raw(), bindings::TASK_NORMAL, 0, any) };
+        unsafe {
+            if bindings::wq_has_sleeper(self.as_raw()) {
+                bindings::__wake_up(self.as_raw(), bindings::TASK_NORMAL, 0, any);
+            }
+        }
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::wait_queue_head {
@@ -107,7 +111,7 @@ impl Stop {
     ///
     /// The C macro is `wait_event_interruptible_timeout()`.
     pub fn sleep(&self, span: JiffiesDelta) -> Result {
-        self.wait(None, span.as_ticks() as c_long, &|| false)
+        self.wait(None, span.as_ticks() as c_long, || false)
     }
 
     /// Sleeps until a condition holds, which must not sleep; it is looked at whenever `waiters` are
@@ -115,39 +119,40 @@ impl Stop {
     /// [`check`](Self::check) does.
     ///
     /// The C macro is `wait_event_interruptible()`.
-    pub fn wait_for(&self, waiters: &Waiters, condition: &dyn Fn() -> bool) -> Result {
+    pub fn wait_for(&self, waiters: &Waiters, condition: impl Fn() -> bool) -> Result {
         self.wait(Some(waiters), c_long::MAX, condition)
     }
 
-    fn wait(
+    fn wait<F: Fn() -> bool>(
         &self,
         waiters: Option<&Waiters>,
         ticks: c_long,
-        condition: &dyn Fn() -> bool,
+        condition: F,
     ) -> Result {
         /// # Safety
         ///
-        /// `condition` must point to a `&dyn Fn() -> bool`.
-        unsafe extern "C" fn holds(condition: *const c_void) -> bool {
+        /// `data` must point to a `(&Stop, F)`.
+        unsafe extern "C" fn holds<F: Fn() -> bool>(data: *const c_void) -> bool {
             // SAFETY: By the requirement of this function.
-            unsafe { (*condition.cast::<&dyn Fn() -> bool>())() }
+            let (stop, condition) = unsafe { &*data.cast::<(&Stop, F)>() };
+            stop.is_requested() || condition()
         }
 
-        let done: &dyn Fn() -> bool = &|| self.is_requested() || condition();
-        // SAFETY: By their type invariants the queues are initialised. They, and what `holds` gets
-        // to call, are borrowed for longer than this call.
+        let data = (self, condition);
+        // SAFETY: By their type invariants the queues are initialised. They, and the data, are
+        // borrowed for longer than this call.
         let left = unsafe {
             bindings::wait_event_on_two(
                 self.waiters.as_raw(),
                 waiters.map_or(ptr::null_mut(), Waiters::as_raw),
-                Some(holds),
-                ptr::from_ref(&done).cast(),
+                Some(holds::<F>),
+                ptr::from_ref(&data).cast(),
                 ticks,
             )
         };
         match left {
             ..0 => Err(ERESTARTSYS),
-            _ if self.is_requested() && !condition() => Err(ENODEV),
+            _ if self.is_requested() && !data.1() => Err(ENODEV),
             _ => Ok(()),
         }
     }

@@ -138,15 +138,28 @@ impl Source for Reader {
 /// The readers that there are.
 #[pin_data]
 struct Seats {
-    /// How many of each user.
     #[pin]
-    taken: Mutex<KVec<(Kuid, usize)>>,
+    taken: Mutex<Taken>,
+}
+
+struct Taken {
+    all: usize,
+    /// How many each user has; who has none any more makes room for another.
+    users: KVec<(Kuid, usize)>,
+}
+
+impl Taken {
+    fn of_user(&mut self, uid: Kuid) -> Option<&mut usize> {
+        let mut counts = self.users.iter_mut();
+        let (_, count) = counts.find(|(user, count)| *count > 0 && *user == uid)?;
+        Some(count)
+    }
 }
 
 impl Seats {
     fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            taken <- new_mutex!(KVec::new()),
+            taken <- new_mutex!(Taken { all: 0, users: KVec::new() }),
         })
     }
 
@@ -157,16 +170,20 @@ impl Seats {
     fn take(this: &Arc<Self>, opener: &Opener<'_>) -> Result<Seat> {
         let (uid, most) = (opener.uid(), READERS.value());
         let mut taken = this.taken.lock();
-        let all: usize = taken.iter().map(|(_, count)| count).sum();
-        let of_user = taken.iter_mut().find(|(user, _)| *user == uid);
-        let own = of_user.as_ref().map_or(0, |(_, count)| *count);
-        if (all >= most || own >= (most / 2).max(1)) && !opener.is_unlimited() {
+        let all = taken.all;
+        let own = taken.of_user(uid);
+        let is_full = all >= most || own.as_ref().map_or(0, |count| **count) >= (most / 2).max(1);
+        if is_full && !opener.is_unlimited() {
             return Err(EBUSY);
         }
-        match of_user {
-            Some((_, count)) => *count += 1,
-            None => taken.push((uid, 1), GFP_KERNEL)?,
+        if let Some(count) = own {
+            *count = count.wrapping_add(1);
+        } else if let Some(free) = taken.users.iter_mut().find(|(_, count)| *count == 0) {
+            *free = (uid, 1);
+        } else {
+            taken.users.push((uid, 1), GFP_KERNEL)?;
         }
+        taken.all = all.wrapping_add(1);
         Ok(Seat {
             seats: this.clone(),
             uid,
@@ -183,9 +200,9 @@ struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.taken.lock();
-        taken.retain(|(user, count)| {
-            *count -= usize::from(*user == self.uid);
-            *count > 0
-        });
+        taken.all = taken.all.wrapping_sub(1);
+        if let Some(count) = taken.of_user(self.uid) {
+            *count = count.wrapping_sub(1);
+        }
     }
 }

@@ -25,6 +25,8 @@ use common::{
         Comm, //
     },
     proc_fs::Records,
+    seq_file,
+    seq_numbers,
     viewer::{
         Opener,
         Viewer, //
@@ -36,8 +38,8 @@ use common::{
 };
 use kernel::{
     cpu::CpuId,
-    fmt,
-    prelude::*, //
+    prelude::*,
+    seq_file::SeqFile, //
 };
 use ktimer::{
     interrupt::BhDisabled,
@@ -47,69 +49,92 @@ use ktimer::{
 /// How many samples are kept for a reader that does not fetch them.
 pub(crate) const KEPT: u64 = 256;
 
+/// How many of them a short series keeps.
+const FEW: usize = 6;
+
 /// Where the code runs.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample {
     time: Jiffies,
+    /// For a task that the reader can't see, 0 and `-`.
+    pid: i32,
+    command: Comm,
+    cpu: u16,
     in_interrupt: bool,
-    cpu: CpuId,
-    /// `None` for a task that the reader can't see.
-    task: Option<(i32, Comm)>,
 }
 
 impl Sample {
+    const NONE: Self = Self {
+        time: Jiffies::from_raw(0),
+        pid: 0,
+        command: Comm::new(b""),
+        cpu: 0,
+        in_interrupt: false,
+    };
+
+    #[inline(never)]
     fn take(viewer: &Viewer) -> Self {
+        let (pid, command) = (viewer.current_task()).unwrap_or((0, const { Comm::new(b"-") }));
         Self {
             time: Jiffies::now(),
+            pid,
+            command,
+            cpu: CpuId::current().as_u32() as u16,
             in_interrupt: context::in_interrupt(),
-            cpu: CpuId::current(),
-            task: viewer.current_task(),
         }
     }
 }
 
 /// The samples of a series.
 struct Samples {
-    /// The last ones; that with the number `n` is at `n` modulo the capacity.
-    ring: KVec<Sample>,
+    /// The ring of a series that is no longer than this, as most are: it takes no allocation.
+    few: [Sample; FEW],
+    /// That of others.
+    many: KVec<Sample>,
     taken: u64,
-    /// How many are to be taken, if there is an end.
-    limit: Option<u64>,
+    /// How many are to be taken; `u64::MAX` if there is no end.
+    limit: u64,
 }
 
 impl Samples {
+    /// The last ones: that with the number `n` is at `n` modulo the length.
+    #[inline]
+    fn ring(&mut self) -> &mut [Sample] {
+        match self.many.is_empty() {
+            true => &mut self.few,
+            false => &mut self.many,
+        }
+    }
+
+    /// Where the sample with the number `number` is, or was, or will be.
+    #[inline]
+    fn slot(&mut self, number: u64) -> Option<&mut Sample> {
+        let ring = self.ring();
+        ring.get_mut(number as usize % ring.len().max(1))
+    }
+
     /// Adds a sample, in place of the oldest if there is no room; returns whether there are more to
     /// be taken.
+    #[inline]
     fn add(&mut self, sample: Sample) -> bool {
-        if self.ring.push_within_capacity(sample).is_err() {
-            let index = self.place(self.oldest());
-            if let Some(place) = self.ring.get_mut(index) {
-                *place = sample;
-            }
+        if let Some(slot) = self.slot(self.taken) {
+            *slot = sample;
         }
-        self.taken += 1;
+        self.taken = self.taken.wrapping_add(1);
         !self.is_complete()
     }
 
     fn is_complete(&self) -> bool {
-        self.limit.is_some_and(|limit| self.taken >= limit)
-    }
-
-    /// The number of the oldest sample that is kept.
-    fn oldest(&self) -> u64 {
-        self.taken - self.ring.len() as u64
-    }
-
-    /// Where in the ring the sample with the number `number` is, or was.
-    fn place(&self, number: u64) -> usize {
-        (number % self.ring.len().max(1) as u64) as usize
+        self.taken >= self.limit
     }
 
     /// The sample with the number `number`, or the oldest if that is lost; and its number.
-    fn get(&self, number: u64) -> Option<(u64, Sample)> {
-        let number = number.max(self.oldest());
-        let sample = self.ring.get(self.place(number))?;
-        (number < self.taken).then_some((number, *sample))
+    fn get(&mut self, number: u64) -> Option<(u64, Sample)> {
+        let oldest = self.taken.saturating_sub(self.ring().len() as u64);
+        let number = number.max(oldest);
+        let taken = self.taken;
+        let sample = self.slot(number)?;
+        (number < taken).then_some((number, *sample))
     }
 }
 
@@ -131,13 +156,20 @@ impl Series {
     /// May sleep. Its memory, of which there is no more for a larger `count` than [`KEPT`], is
     /// charged to the task. Fails with `ENOMEM`.
     pub(crate) fn new(count: usize, opener: &Opener<'_>) -> Result<impl PinInit<Self>> {
-        let limit = (count > 0).then_some((count as u64).saturating_add(1));
-        let capacity = limit.map_or(KEPT, |limit| limit.min(KEPT));
-        let samples = Samples {
-            ring: KVec::with_capacity(capacity as usize, GFP_KERNEL_ACCOUNT)?,
+        let limit = match count {
+            0 => u64::MAX,
+            _ => (count as u64).saturating_add(1),
+        };
+        let mut many = KVec::new();
+        if limit > FEW as u64 {
+            many.resize(limit.min(KEPT) as usize, Sample::NONE, GFP_KERNEL_ACCOUNT)?;
+        }
+        let samples = init!(Samples {
+            few: [Sample::NONE; FEW],
+            many,
             taken: 0,
             limit,
-        };
+        });
         let viewer = opener.viewer()?;
         Ok(pin_init!(Self {
             samples <- new_spinlock_bh!(samples),
@@ -201,31 +233,30 @@ impl<S: Source> Records for SeriesFile<S> {
             }
         }
         if !nonblocking {
-            stop.wait_for(&series.changed, &|| self.is_ready(number))?;
+            stop.wait_for(&series.changed, || self.is_ready(number))?;
         }
-        let samples = series.samples.lock();
+        let mut samples = series.samples.lock();
         match samples.get(number) {
             None if !samples.is_complete() => Err(EAGAIN),
             found => Ok(found),
         }
     }
 
-    fn show(sample: &Sample, before: Option<&Sample>, text: &mut dyn fmt::Write) -> fmt::Result {
+    fn show(sample: &Sample, before: Option<&Sample>, m: &SeqFile) {
         if before.is_none() {
-            text.write_str("   time   delta  inirq    pid   cpu command\n")?;
+            seq_file::write(m, b"   time   delta  inirq    pid   cpu command\n");
         }
-        text.write_fmt(fmt!(
-            "{:>9}  {:>3}     {}    {:>6}   {}   ",
-            sample.time,
-            sample.time.since(before.unwrap_or(sample).time),
-            u8::from(sample.in_interrupt),
-            sample.task.map_or(0, |(pid, _)| pid),
-            sample.cpu.as_u32(),
-        ))?;
-        match sample.task {
-            Some((_, command)) => text.write_fmt(fmt!("{command}\n")),
-            None => text.write_str("-\n"),
-        }
+        seq_numbers!(
+            m,
+            "" time: usize[9] = sample.time.as_raw(),
+            "  " delta: usize[3] = sample.time.since(before.unwrap_or(sample).time).as_ticks(),
+            "     " inirq: u32 = u32::from(sample.in_interrupt),
+            "    " pid: i32[6] = sample.pid,
+            "   " cpu: u32 = u32::from(sample.cpu);
+            "   "
+        );
+        seq_file::escape(m, sample.command.as_bytes());
+        seq_file::write(m, b"\n");
     }
 
     fn waiters(&self) -> Option<&Waiters> {

@@ -10,11 +10,12 @@
 #	heart-y := heart_main.o $(ktimer)
 #	$(call use-ktimer,heart_main.o)
 
-# The library's objects: Rust, and the C behind it. Each module links both.
-ktimer := $(ktimer-dir)/ktimer.o $(ktimer-dir)/helpers/helpers.o
+# The library: Rust, and an archive of the C behind it, of which a module gets what it calls.
+ktimer := $(ktimer-dir)/ktimer.o $(ktimer-dir)/helpers.a
 
-# A crate that others use, by its name: $(NAME-dir) has NAME.rs, and bindings/bindings_helper.h for
-# what the bindings of the kernel crate lack, of which $(NAME-allow) says what is wanted.
+# A crate that others use, by its name: $(NAME-dir) has NAME.rs, C functions that it calls in
+# helpers/, and bindings/bindings_helper.h for what the bindings of the kernel crate lack, of which
+# $(NAME-allow) says what is wanted.
 crate-obj = $(obj)/$($(1)-dir)
 
 # $(call use-crate,NAME,OBJECTS): these are Rust that uses the crate, or one that does.
@@ -25,8 +26,10 @@ use-ktimer = $(call use-crate,ktimer,$(1))
 
 # $(eval $(call make-crate,NAME)): what such a crate needs beyond what Kbuild gives any. Kbuild
 # passes the names of all modules that an object is in, unquoted; here they would be several, and a
-# library has none.
+# library has none. All functions are compiled where they are used, as those are that are generic,
+# so that no module has code which it does not use.
 define make-crate
+RUSTFLAGS_$($(1)-dir)/$(1).o += -Zcross-crate-inline-threshold=always
 RUSTFLAGS_$($(1)-dir)/$(1).o += --emit=metadata=$(call crate-obj,$(1))/lib$(1).rmeta $$(ktimer-cfgs)
 $(call crate-obj,$(1))/$(1).o: private export KTIMER_BINDINGS = $(abspath $(call crate-obj,$(1))/bindings/bindings_generated.rs)
 $(call crate-obj,$(1))/$(1).o: private modfile := $(call crate-obj,$(1))/$(1)
@@ -35,6 +38,11 @@ $(call crate-obj,$(1))/bindings/bindings_generated.rs: private bindgen-allow = $
 $(call crate-obj,$(1))/bindings/bindings_generated.rs: $$(src)/$($(1)-dir)/bindings/bindings_helper.h FORCE
 	$$(call if_changed_dep,ktimer_bindgen)
 targets += $($(1)-dir)/bindings/bindings_generated.rs
+$(1)-helpers := $$(patsubst $(src)/%.c,%.o,$$(wildcard $(src)/$($(1)-dir)/helpers/*.c))
+$$(addprefix $(obj)/,$$($(1)-helpers)): private part-of-module := y
+$(call crate-obj,$(1))/helpers.a: $$(addprefix $(obj)/,$$($(1)-helpers)) FORCE
+	$$(call if_changed,ar)
+targets += $$($(1)-helpers)
 endef
 
 # What the kernel crate has of what the library stands in for where it has not.

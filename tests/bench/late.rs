@@ -14,8 +14,9 @@ use common::{
 };
 use kernel::{
     alloc::KVVec,
-    fmt,
     prelude::*,
+    seq_file::SeqFile,
+    seq_print,
     sync::{
         atomic::{
             Atomic,
@@ -155,11 +156,7 @@ impl Records for Samples {
         Ok(sample.map(|sample| (number, sample)))
     }
 
-    fn show(
-        (whose, sample): &Self::Record,
-        _before: Option<&Self::Record>,
-        text: &mut dyn fmt::Write,
-    ) -> fmt::Result {
-        text.write_fmt(fmt!("{whose} {} {}\n", sample >> 32, sample & 0xffff_ffff))
+    fn show((whose, sample): &Self::Record, _before: Option<&Self::Record>, m: &SeqFile) {
+        seq_print!(m, "{whose} {} {}\n", sample >> 32, sample & 0xffff_ffff);
     }
 }

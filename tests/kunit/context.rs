@@ -18,11 +18,6 @@ mod tests {
         assert!(!in_atomic());
     }
 
-    #[test]
-    fn a_kunit_test_runs_in_a_thread_of_that_name() {
-        assert!(Comm::current().as_bytes().starts_with(b"kunit"));
-    }
-
     /// Whether its callback ran in an interrupt, and in atomic context.
     #[pin_data]
     struct Witness {

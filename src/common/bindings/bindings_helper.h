@@ -5,5 +5,8 @@
  */
 
 #include <linux/proc_fs.h>
+#include <linux/string_helpers.h>
 
-#include "../helpers.h"
+#include "../helpers/helpers.h"
+
+static const unsigned int COMMON_ESCAPE = ESCAPE_SPACE | ESCAPE_HEX | ESCAPE_NAP;

@@ -30,17 +30,20 @@ use crate::{
         Waiters, //
     }, //
 };
-use core::ptr;
+use core::{
+    cell::UnsafeCell,
+    ptr, //
+};
 use kernel::{
     error::{
         from_result,
         to_result, //
     },
-    fmt,
     iov::IovIterDest,
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
+    seq_file::SeqFile,
     sync::Mutex,
     types::ForeignOwnable, //
 };
@@ -69,12 +72,8 @@ pub trait Records: Send + Sync + Sized + 'static {
     ) -> Result<Option<(u64, Self::Record)>>;
 
     /// Writes out a record that comes after the record `before`, or begins the file; it has some
-    /// text. Fails where `text` does, and is called again then.
-    fn show(
-        record: &Self::Record,
-        before: Option<&Self::Record>,
-        text: &mut dyn fmt::Write,
-    ) -> fmt::Result;
+    /// text. If `m` has no room for it, this is called again with more room.
+    fn show(record: &Self::Record, before: Option<&Self::Record>, m: &SeqFile);
 
     /// Who waits for the next record, if a nonblocking [`next`](Self::next) ever fails: they are
     /// notified when [`is_ready`](Self::is_ready) may have changed.
@@ -113,11 +112,11 @@ impl<D: Send + Sync + 'static> Entry<D> {
 struct OpenFile<R: Records> {
     #[pin]
     records: R,
-    /// Held by who reads what there is; and so around `text`.
+    /// Held by who reads what there is.
     #[pin]
     place: Mutex<Place>,
-    #[pin]
-    text: Mutex<Text<R::Record>>,
+    /// Used by who holds `place` only; and by `show`, which is called by that one.
+    text: UnsafeCell<Text<R::Record>>,
 }
 
 #[derive(Default)]
@@ -151,7 +150,8 @@ impl<R: Records> OpenFile<R> {
         stop: &Stop,
     ) -> Result<usize> {
         let mut place = self.place.lock();
-        while self.text.lock().record.is_none() {
+        // SAFETY: `place` is locked here, and where this is used below.
+        while unsafe { (*self.text.get()).record.is_none() } {
             let number = place.number;
             drop(place);
             let Some((found, record)) = self.records.next(number, nonblocking, stop)? else {
@@ -160,7 +160,8 @@ impl<R: Records> OpenFile<R> {
             place = self.place.lock();
             // Unless another reader has read it meanwhile.
             if place.number == number {
-                self.text.lock().record = Some((found.saturating_sub(number), record));
+                // SAFETY: As above.
+                unsafe { (*self.text.get()).record = Some((found.saturating_sub(number), record)) };
             }
         }
         // SAFETY: By the requirement of this function. The offset is where the last read ended, or
@@ -170,11 +171,12 @@ impl<R: Records> OpenFile<R> {
             bindings::seq_read_iter_nofault(iocb, iter.as_raw())
         };
         to_result(read.min(0) as c_int)?;
-        place.offset += read as i64;
-        let mut text = self.text.lock();
+        place.offset = place.offset.wrapping_add(read as i64);
+        // SAFETY: As above; `seq_file` does not call `show` any more.
+        let text = unsafe { &mut *self.text.get() };
         if place.offset == text.length {
             if let Some((lost, record)) = text.record.take() {
-                place.number += lost + 1;
+                place.number = place.number.wrapping_add(lost).wrapping_add(1);
                 place.offset = 0;
                 text.before = Some(record);
             }
@@ -253,7 +255,7 @@ impl<R: Records> OpenFile<R> {
             let open_file = try_pin_init!(Self {
                 records <- R::open(&shared.data, &opener),
                 place <- new_mutex!(Place::default()),
-                text <- new_mutex!(Text { record: None, before: None, length: 0 }),
+                text: UnsafeCell::new(Text { record: None, before: None, length: 0 }),
             }? Error);
             let open_file = KBox::pin_init(open_file, GFP_KERNEL_ACCOUNT)?;
             // SAFETY: `file` is being opened, and the operations are a static. What `seq_open()`
@@ -297,13 +299,13 @@ impl<R: Records> OpenFile<R> {
         let nonblocking = file.f_flags & bindings::O_NONBLOCK != 0;
         // Where a record is made as it is asked for, a read gets no more than one.
         let is_made = this.records.waiters().is_none();
-        let mut total = 0;
+        let mut total: isize = 0;
         while !iter.is_empty() && (total == 0 || !is_made) {
             // SAFETY: As above.
             let read = unsafe { this.read(iocb, iter, nonblocking || total > 0, &shared.stop) };
             match read {
                 Ok(0) => break,
-                Ok(read) => total += read as isize,
+                Ok(read) => total = total.wrapping_add(read as isize),
                 Err(error) => match (error == EFAULT).then(|| fault_in(iter)) {
                     Some(Ok(())) => (),
                     // What was read comes first, and the end when the module goes.
@@ -338,7 +340,8 @@ impl<R: Records> OpenFile<R> {
             // reference to the module. Whoever is on the queue has the file open.
             unsafe { bindings::poll_wait(file, waiters.as_raw(), table) };
         }
-        let is_left = this.text.lock().record.is_some();
+        // SAFETY: `place` is locked.
+        let is_left = unsafe { (*this.text.get()).record.is_some() };
         match is_left || this.records.is_ready(place.number) {
             true => READABLE,
             false => 0,
@@ -350,18 +353,22 @@ impl<R: Records> OpenFile<R> {
     /// `m` must be that of a file that [`open`](Self::open) opened, and be in use by this call
     /// only.
     unsafe extern "C" fn show(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: The file is being read.
-        let mut text = unsafe { Self::from_private(m.cast()) }.text.lock();
-        let mut output = Output { m, length: 0 };
-        let shown = text.record.as_ref().map_or(Ok(()), |(lost, record)| {
+        // SAFETY: The file is being read, by `read`, which has locked `place` and uses the text no
+        // sooner than when this is over. Nobody else uses the `seq_file` meanwhile, which has a lock.
+        let (text, file) = unsafe {
+            let this = Self::from_private(m.cast());
+            (&mut *this.text.get(), SeqFile::from_raw(m))
+        };
+        if let Some((lost, record)) = &text.record {
+            // SAFETY: As above.
+            let room = unsafe { bindings::seq_room(m) };
             if *lost > 0 {
-                fmt::Write::write_fmt(&mut output, fmt!("# {lost} lost\n"))?;
+                crate::seq_numbers!(file, "# " lost: usize = *lost as usize; " lost\n");
             }
-            R::show(record, text.before.as_ref(), &mut output)
-        });
-        // Where there is no room, `seq_file` makes more and calls this again.
-        if shown.is_ok() {
-            text.length = output.length;
+            R::show(record, text.before.as_ref(), file);
+            // SAFETY: As above. If there was no room for all of it, `seq_file` makes more, and calls
+            // this again.
+            text.length = room.wrapping_sub(unsafe { bindings::seq_room(m) }) as i64;
         }
         0
     }
@@ -394,21 +401,3 @@ unsafe extern "C" fn next(
 }
 
 extern "C" fn stop(_: *mut bindings::seq_file, _: *mut c_void) {}
-
-/// The buffer of a `seq_file` that is being read by this thread.
-struct Output {
-    m: *mut bindings::seq_file,
-    /// How much was written.
-    length: i64,
-}
-
-impl fmt::Write for Output {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        // SAFETY: `m` is being read by this thread, in `show`; the text is so long.
-        match unsafe { bindings::seq_write(self.m, text.as_ptr().cast(), text.len()) } {
-            0 => self.length += text.len() as i64,
-            _ => return Err(fmt::Error),
-        }
-        Ok(())
-    }
-}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* C macros and inline functions that the library calls: see helpers.c. */
+/*
+ * C macros and inline functions that the library calls. Rust can't expand them, so each gets a
+ * function in this folder, named after it.
+ */
 
 #ifndef _KTIMER_HELPERS_H
 #define _KTIMER_HELPERS_H

@@ -2,6 +2,8 @@
 
 #include <linux/lockdep.h>
 
+#include "helpers.h"
+
 #ifdef CONFIG_PROVE_LOCKING
 void ktimer_helper_lockdep_assert_in_softirq(void)
 {

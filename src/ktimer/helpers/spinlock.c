@@ -2,6 +2,8 @@
 
 #include <linux/spinlock.h>
 
+#include "helpers.h"
+
 #ifdef KTIMER_SPIN_HELPERS
 void ktimer_helper_spin_lock(spinlock_t *lock)
 {

@@ -2,6 +2,8 @@
 
 #include <linux/sched/task_stack.h>
 
+#include "helpers.h"
+
 #ifdef CONFIG_DEBUG_OBJECTS_TIMERS
 bool ktimer_helper_object_is_on_stack(const void *object)
 {
