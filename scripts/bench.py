@@ -4,7 +4,8 @@
 
 All of it in guest instructions, under qemu's virtual time, where results repeat. It prints tables,
 and writes bench.json: a list of {"op", "n", "library", "c", "ratio"}, n being how many timers were
-armed; and late.json, how late timers were. 'sample', 'open', 'read' and 'close' are jitimer against the book's, tests/jitimer_original.c.
+armed; and late.json, how late timers were. What is of jitimer is against its twin in C,
+tests/jitimer_twin.c, and has "book", the same of the book's module, tests/jitimer_original.c.
 """
 
 import argparse
@@ -38,16 +39,22 @@ OPERATIONS = {
     "all/2": "the same on the third",
     "lock-process": "`SpinLockBh`: `lock()` / `spin_lock_bh()`, and unlock",
     "lock-callback": "`SpinLockBh`: `lock_with()` / `spin_lock()`, and unlock",
-    "sample": "jitimer's callback, nobody asleep",
-    "open": "`open()` of `/proc/jitimer`",
+    "timer-size": "bytes of a timer with 8 bytes of state",
+}
+
+# What is measured of jitimer.
+OF_JITIMER = {
+    "sample": "its callback, nobody asleep",
+    "open": "`open()` of its file",
     "read": "first `read()`, of the header and a line",
+    "lines": "`read()` of five lines",
     "close": "`close()`",
     "allocations": "allocations of a reader",
     "allocated": "bytes of them",
-    "timer-size": "bytes of a timer with 8 bytes of state",
     "text": "bytes of the module's code and constants",
     "data": "bytes of its data",
 }
+JITIMERS = ("jitimer", "jitimer_twin", "jitimer_original")
 
 
 def run(vm, script, timeout=120):
@@ -58,10 +65,16 @@ def run(vm, script, timeout=120):
     return result.output
 
 
-def row(op, n, library, c):
+def row(op, n, library, c, **more):
     """One result."""
     return {"op": op, "n": n, "library": round(library, 3), "c": round(c, 3),
-            "ratio": round(library / c, 4)}
+            "ratio": round(library / c, 4), **more}
+
+
+def rows_of_jitimer(ops, costs):
+    """Results of jitimer: a list of costs for each of the modules."""
+    return [row(op, 1, library, c, book=book)
+            for op, library, c, book in zip(ops, *costs, strict=True)]
 
 
 def operations(vm, n):
@@ -117,52 +130,55 @@ TIMER_EVENTS = ("timer/timer_expire_entry", "timer/timer_expire_exit")
 
 
 def samples(vm, script, runs=5):
-    """What the callbacks of jitimer and of the original cost while a script ran several times."""
-    trace = traced(vm, TIMER_EVENTS, "insmod jitimer.ko; insmod jitimer_original.ko",
+    """What the callbacks of jitimer, of its twin and of the original cost while a script ran several
+    times."""
+    trace = traced(vm, TIMER_EVENTS, "\n".join(f"insmod {name}.ko" for name in JITIMERS),
                    f"for i in $(seq {runs}); do {script}; done",
-                   "rmmod jitimer; rmmod jitimer_original")
-    found = callbacks(trace, r"\S*jitimer\S*expired\S*(?: \S+)?"), callbacks(
-        trace, r"jit_timer_fn(?: \S+)?")
+                   "\n".join(f"rmmod {name}" for name in JITIMERS))
+    found = [callbacks(trace, name) for name in (
+        r"_R\S*jitimer\S*expired\S*(?: \S+)?", r"jitimer_expired(?: \S+)?",
+        r"jit_timer_fn(?: \S+)?")]
     if any(len(calls) != 5 * runs for calls in found):
         raise Failure(f"not {5 * runs} callbacks each, but {found}")
     return found
 
 
-# The reader of jitimer does not sleep; that of the original must.
+# The readers of jitimer and its twin do not sleep; that of the original must.
 AWAKE = """
-    exec 3</proc/jitimer
+    exec 3</proc/jitimer 4</proc/jitimer_twin
     dd bs=4096 count=1 <&3 >/dev/null 2>&1
+    dd bs=4096 count=1 <&4 >/dev/null 2>&1
     cat /proc/jitimer_original >/dev/null
-    exec 3<&-"""
+    exec 3<&- 4<&-"""
 
 
 def sample(vm):
-    """A sample of jitimer, with nobody to wake, against one of the original."""
-    ours, original = samples(vm, AWAKE)
+    """A sample of jitimer, with nobody to wake, against those of the others."""
+    found = samples(vm, AWAKE)
     trace = traced(vm, TIMER_EVENTS, "", "insmod ktimer_bench.ko", "rmmod ktimer_bench")
     tracer = median(callbacks(trace, r"empty(?: \S+)?"))
-    return row("sample", 1, median(ours) - tracer, median(original) - tracer)
+    return rows_of_jitimer(["sample"], [[median(calls) - tracer] for calls in found])
 
 
 def reading(vm):
-    """Opening, reading and closing /proc/jitimer, against the original without its timer."""
+    """Opening, reading and closing the file, against the others; the original has no timer then."""
     # A series as long as the original's.
-    load = "insmod jitimer.ko; insmod jitimer_original.ko loops=0"
-    unload = "rmmod jitimer; rmmod jitimer_original"
+    load = "insmod jitimer.ko; insmod jitimer_twin.ko; insmod jitimer_original.ko loops=0"
+    unload = "\n".join(f"rmmod {name}" for name in JITIMERS)
     costs = []
-    for name in ("jitimer", "jitimer_original"):
+    for name in JITIMERS:
         output = run(vm, f"{load}; ./reader /proc/{name} i101; {unload}")
         costs.append(list(map(int, output.split()[2:])))
-    found = [row(op, 1, *both) for op, *both in zip(("open", "read", "close"), *costs)]
+    found = rows_of_jitimer(("open", "read", "lines", "close"), costs)
     events = ("kmem/kmalloc", "kmem/kmem_cache_alloc")
     counts = []
-    for name in ("jitimer", "jitimer_original"):
+    for name in JITIMERS:
         few, many = (re.findall(r"reader-\d+ .*bytes_alloc=(\d+)", traced(
             vm, events, load, f"./reader /proc/{name} i{times} >/dev/null", unload))
                      for times in (1, 101))
         counts.append(((len(many) - len(few)) / 100,
                        (sum(map(int, many)) - sum(map(int, few))) / 100))
-    return found + [row(op, 1, *both) for op, *both in zip(("allocations", "allocated"), *counts)]
+    return found + rows_of_jitimer(("allocations", "allocated"), counts)
 
 
 # What else the machine does while timers run: in the shell, and how many timers at each tick.
@@ -215,14 +231,26 @@ def late_table(found):
 
 
 def sizes(modules):
-    """What the modules take."""
-    both = []
-    for name in ("jitimer", "jitimer_original"):
-        lines = subprocess.run(["size", modules / f"{name}.ko"], check=True, capture_output=True,
-                               text=True).stdout.splitlines()
-        text, data, bss, *_ = map(int, lines[1].split()[:3])
-        both.append((text, data + bss))
-    return [row(op, 0, *sizes) for op, *sizes in zip(("text", "data"), *both)]
+    """What the modules take: their code and constants, and what they can write to."""
+    costs = []
+    for name in JITIMERS:
+        output = subprocess.run(["size", "-A", modules / f"{name}.ko"], check=True,
+                                capture_output=True, text=True).stdout
+        sections = [(section, int(size)) for section, size in re.findall(
+            r"^(\.\S+) +(\d+)", output, re.MULTILINE)]
+        costs.append([sum(size for section, size in sections if re.match(pattern, section))
+                      for pattern in (r"\.((init|exit)\.)?text|\.rodata", r"\.(data|bss)")])
+    return rows_of_jitimer(("text", "data"), costs)
+
+
+def table_of_jitimer(rows):
+    """What jitimer costs, as a table."""
+    yield ["jitimer", "in Rust", "in C", "ratio", "the book's"]
+    yield ["---", "---:", "---:", "---:", "---:"]
+    for op, text in OF_JITIMER.items():
+        found = next(found for found in rows if found["op"] == op)
+        yield [text, *(f"{found[of]:,.6g}" for of in ("library", "c")), f"{found['ratio']:.2f}",
+               "" if op == "lines" else f"{found['book']:,.6g}"]
 
 
 def table(rows):
@@ -260,7 +288,7 @@ def main():
             parser.error(f"--timers: {n} is not from 1000 to 1000000")
     kernel = kernels.fetch(kernels.find())
     modules = build.stock(kernel, "KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m", "KTIMER_BENCH=m")
-    files = [*(modules / f"{name}.ko" for name in ("jitimer", "jitimer_original", "ktimer_bench")),
+    files = [*(modules / f"{name}.ko" for name in (*JITIMERS, "ktimer_bench")),
              *build.guest_programs()]
     with Vm(kernel.image, files, virtual=True, memory=1024) as vm:
         say(f"booting the stock kernel {kernel.release}")
@@ -270,15 +298,15 @@ def main():
         for n in options.timers:
             say(f"{n:,} timers")
             rows += operations(vm, n)
-        say("jitimer and the original")
-        rows += [sample(vm), *reading(vm), *sizes(modules)]
+        say("jitimer, its twin in C, and the original")
+        rows += [*sample(vm), *reading(vm), *sizes(modules)]
         lateness = late(vm, options.samples)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "bench.json").write_text(json.dumps(rows, indent=1) + "\n")
     (options.out / "late.json").write_text(json.dumps(
         [{"load": load, "whose": whose, "unit": unit, "samples": samples}
          for (load, whose, unit), samples in lateness.items()]) + "\n")
-    costs = markdown(table(rows))
+    costs = markdown(table(rows)) + "\n" + markdown(table_of_jitimer(rows))
     if options.readme:
         update("make bench", costs)
     print(costs)

@@ -16,6 +16,9 @@ import kernels
 from vm import Vm
 
 
+# The scenarios of jitimer alone. Its twin in C passes them, too.
+OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
+
 # What is built for each kernel beside jitimer.
 MODULES = ("KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m", "KTIMER_BENCH=m")
 
@@ -57,6 +60,12 @@ def test_kernel(kernel):
     """The same of the test kernel; the modules with tests are among those."""
     image = debug_kernel.make(kernel) / debug_kernel.IMAGE
     return image, build.debug(kernel, *MODULES)
+
+
+@pytest.fixture(scope="session")
+def twin_kernel(kernel):
+    """The same of the newest stock kernel, where jitimer is its twin in C."""
+    return kernel.image, build.stock(kernel, "KTIMER_TWIN=y", *MODULES, name="twin")
 
 
 class Machines:
@@ -142,6 +151,8 @@ def pytest_generate_tests(metafunc):
     if "vm" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("kernels")
         names = marker.args if marker else ["stock", "rt", "test"]
+        if metafunc.module.__name__ in OF_JITIMER and "stock" in names:
+            names = [*names, "twin"]
         given = metafunc.config.getoption("kernel")
         if given:
             # It stands for one of them.

@@ -33,8 +33,8 @@
  *	oN      open the file N more times, and keep it open
  *	mN      N threads that open the file anew and read() to the end; prints a line when all of them
  *	        sleep, and ends with them
- *	iN      open, read up to 4096 bytes, and close, N times; what each takes in instructions, under
- *	        virtual time: the medians
+ *	iN      open, read up to 4096 bytes, again when there are five lines more, if there will be any,
+ *	        and close, N times; what each takes in instructions, under virtual time: the medians
  *	h       have the CPU for itself, by a real-time priority, until it is killed
  *	q       wait for a signal
  */
@@ -446,11 +446,11 @@ static int compare(const void *a, const void *b)
 
 static void do_instructions(long n, const char *name)
 {
-	static unsigned long long took[3][1024];
-	unsigned long long at[4];
+	static unsigned long long took[4][1024];
+	unsigned long long at[5];
 
 	for (long i = 0; i < n && i < 1024; i++) {
-		int f;
+		int f, lines;
 		ssize_t got;
 
 		at[0] = ticks();
@@ -458,16 +458,27 @@ static void do_instructions(long n, const char *name)
 		at[1] = ticks();
 		got = read(f, buf, 4096);
 		at[2] = ticks();
-		close(f);
-		at[3] = ticks();
 		if (f < 0 || got <= 0)
 			err(2, "%s", name);
-		for (int j = 0; j < 3; j++)
-			took[j][i] = at[j + 1] - at[j];
+		took[0][i] = at[1] - at[0];
+		took[1][i] = at[2] - at[1];
+		usleep(500000);
+		at[2] = ticks();
+		got = read(f, buf, 4096);
+		at[3] = ticks();
+		close(f);
+		at[4] = ticks();
+		for (ssize_t j = lines = 0; j < got; j++)
+			lines += buf[j] == '\n';
+		if (lines != 0 && lines != 5)
+			errx(2, "%s: %d lines, not 5", name, lines);
+		took[2][i] = at[3] - at[2];
+		took[3][i] = at[4] - at[3];
 	}
-	for (int j = 0; j < 3; j++)
+	for (int j = 0; j < 4; j++)
 		qsort(took[j], n, sizeof(took[j][0]), compare);
-	printf("i 0 %llu %llu %llu\n", took[0][n / 2], took[1][n / 2], took[2][n / 2]);
+	printf("i 0 %llu %llu %llu %llu\n", took[0][n / 2], took[1][n / 2], took[2][n / 2],
+	       took[3][n / 2]);
 }
 
 static void hog(void)
