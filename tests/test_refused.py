@@ -25,7 +25,7 @@ def errors(kernel):
     folder = build.OUT / "refused"
     folder.mkdir(parents=True, exist_ok=True)
     made = subprocess.run(
-        ["make", "-k", "-j2", "-C", debug_kernel.make(kernel), f"M={PROJECT}", f"MO={folder}",
+        ["make", "-k", "-C", debug_kernel.make(kernel), f"M={PROJECT}", f"MO={folder}",
          *debug_kernel.MAKE[1:], "KTIMER_COMPILE_FAIL=m", "KRUSTFLAGS=--error-format=json",
          "modules"], capture_output=True, text=True, check=False)
     found = {path.name: [] for path in FILES}
