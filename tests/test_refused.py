@@ -26,7 +26,7 @@ def errors(kernel):
     folder.mkdir(parents=True, exist_ok=True)
     made = subprocess.run(
         ["make", "-k", "-C", debug_kernel.make(kernel), f"M={PROJECT}", f"MO={folder}",
-         *debug_kernel.MAKE[1:], "KTIMER_COMPILE_FAIL=m", "KRUSTFLAGS=--error-format=json",
+         *debug_kernel.MAKE[1:], "-j1", "KTIMER_COMPILE_FAIL=m", "KRUSTFLAGS=--error-format=json",
          "modules"], capture_output=True, text=True, check=False)
     found = {path.name: [] for path in FILES}
     for line in made.stderr.split("\n"):
