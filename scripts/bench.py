@@ -168,7 +168,10 @@ def reading(vm):
     costs = []
     for name in JITIMERS:
         output = run(vm, f"{load}; ./reader /proc/{name} i101; {unload}")
-        costs.append(list(map(int, output.split()[2:])))
+        lines, *cost = map(int, output.split()[1:])
+        if lines != (0 if name == "jitimer_original" else 5):
+            raise Failure(f"{lines} lines at once of {name}")
+        costs.append(cost)
     found = rows_of_jitimer(("open", "read", "lines", "close"), costs)
     events = ("kmem/kmalloc", "kmem/kmem_cache_alloc")
     counts = []

@@ -151,7 +151,8 @@ def pytest_generate_tests(metafunc):
     if "vm" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("kernels")
         names = marker.args if marker else ["stock", "rt", "test"]
-        if metafunc.module.__name__ in OF_JITIMER and "stock" in names:
+        if (metafunc.module.__name__ in OF_JITIMER and "stock" in names
+                and not metafunc.config.getoption("torture")):
             names = [*names, "twin"]
         given = metafunc.config.getoption("kernel")
         if given:

@@ -157,11 +157,11 @@ static int user_get(kuid_t uid)
 
 static void user_put(kuid_t uid)
 {
-	struct jit_user *user = users;
+	struct jit_user *user;
 
 	guard(mutex)(&users_lock);
-	while (!uid_eq(user->uid, uid))
-		user++;
+	for (user = users; !uid_eq(user->uid, uid); user++)
+		;
 	users_readers--;
 	if (!--user->readers)
 		*user = users[--users_count];

@@ -3,8 +3,7 @@
 //! Where the running code is: in an interrupt or not, and what it interrupted.
 //!
 //! Each of these may be called from any context. The CPU is told by
-//! [`CpuId::current`](kernel::cpu::CpuId::current), the task by
-//! [`current!`](kernel::current).
+//! [`CpuId::current`](kernel::cpu::CpuId::current), the task by [`current!`](kernel::current).
 //!
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/sched.h`](srctree/include/linux/sched.h)

@@ -5,9 +5,9 @@
 //! The parameters of the kernel crate's `module!` take whatever fits their type and can't be seen
 //! in sysfs. Those of [`module_param!`](crate::module_param!) are unsigned numbers from a range. A
 //! value that is not in it is refused with `EINVAL`, a line in the kernel log tells the value and
-//! the range, and the old value stays. A number may be written as C does, `16`, `0x10` or `020`, with
-//! nothing before or after it but a newline. They are in `/sys/module/MODULE/parameters`, readable by
-//! all and writable by root.
+//! the range, and the old value stays. A number may be written as `16`, `+16`, `0x10` or `020`, with
+//! nothing around it but a newline at its end. They are in `/sys/module/MODULE/parameters`, readable
+//! by all and writable by root.
 //!
 //! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
 
@@ -71,15 +71,17 @@ unsafe extern "C" fn set(text: *const c_char, param: *const bindings::kernel_par
     let this = unsafe { &*(*param).__bindgen_anon_1.arg.cast::<Param>() };
     let mut value = 0;
     // SAFETY: The operations don't have `KERNEL_PARAM_OPS_FL_NOARG`, so there is always a text,
-    // and it is a C string.
+    // and it is a C string; `value` is valid for writes.
     let error = unsafe { bindings::kstrtouint(text, 0, &mut value) };
     if error == 0 && (this.min..=this.max).contains(&value) {
         this.value.store(value, Relaxed);
         return 0;
     }
-    // SAFETY: The format's arguments are two C strings, a length and a text that has as much before
-    // a newline or its end, and two numbers.
+    // SAFETY: By the requirement of this function `param` is valid, and its name a C string, as the
+    // module's is. `%*pE` takes a length and a text: it is that of what comes before a newline, or
+    // the end of the C string. The two numbers are `unsigned int`s.
     unsafe {
+        // At the level of `KERN_ERR`.
         bindings::_printk(
             c"\x013%s: %s: invalid value '%*pE': it must be a number from %u to %u\n".as_char_ptr(),
             this_module::name(),

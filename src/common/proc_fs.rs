@@ -83,7 +83,8 @@ impl<D: Send + Sync + 'static> Entry<D> {
         }
         // SAFETY: The format's arguments are two C strings.
         unsafe {
-            kernel::bindings::_printk(
+            // At the level of `KERN_ERR`.
+            bindings::_printk(
                 c"\x013%s: /proc/%s is there already; unload the module that has made it first\n"
                     .as_char_ptr(),
                 this_module::name(),

@@ -58,6 +58,7 @@ impl Waiters {
     pub fn notify_all(&self) {
         let any = ptr::null_mut();
         // SAFETY: By the type invariant the queue is initialised; no key stands for any event.
+        // `wq_has_sleeper()` has the barrier that orders what has changed before it looks.
         unsafe {
             if bindings::wq_has_sleeper(self.as_raw()) {
                 bindings::__wake_up(self.as_raw(), bindings::TASK_NORMAL, 0, any);

@@ -49,7 +49,7 @@ use ktimer::{
 /// How many samples are kept for a reader that does not fetch them.
 pub(crate) const KEPT: u64 = 256;
 
-/// How many of them a short series keeps.
+/// How many of them a short series keeps: all, of one as long as the default of `count` makes it.
 const FEW: usize = 6;
 
 /// Where the code runs.
@@ -72,6 +72,7 @@ impl Sample {
         in_interrupt: false,
     };
 
+    /// Once in the code, though two call it.
     #[inline(never)]
     fn take(viewer: &Viewer) -> Self {
         let (pid, command) = (viewer.current_task()).unwrap_or((0, const { Comm::new(b"-") }));
@@ -79,6 +80,7 @@ impl Sample {
             time: Jiffies::now(),
             pid,
             command,
+            // No kernel has more CPUs than that.
             cpu: CpuId::current().as_u32() as u16,
             in_interrupt: context::in_interrupt(),
         }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * C macros and inline functions that the modules' shared code calls. Rust can't expand them, so each
- * gets a function in this folder, named after it.
+ * gets a function in this folder, named after it. A module links the files that it calls something
+ * of, so what most modules call is apart from what few do.
  */
 
 #ifndef _COMMON_HELPERS_H

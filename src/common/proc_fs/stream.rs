@@ -150,7 +150,7 @@ impl<R: Records> OpenFile<R> {
         stop: &Stop,
     ) -> Result<usize> {
         let mut place = self.place.lock();
-        // SAFETY: `place` is locked here, and where this is used below.
+        // SAFETY: `place` is locked, whenever this is asked.
         while unsafe { (*self.text.get()).record.is_none() } {
             let number = place.number;
             drop(place);
@@ -160,7 +160,7 @@ impl<R: Records> OpenFile<R> {
             place = self.place.lock();
             // Unless another reader has read it meanwhile.
             if place.number == number {
-                // SAFETY: As above.
+                // SAFETY: `place` is locked again.
                 unsafe { (*self.text.get()).record = Some((found.saturating_sub(number), record)) };
             }
         }
@@ -172,7 +172,7 @@ impl<R: Records> OpenFile<R> {
         };
         to_result(read.min(0) as c_int)?;
         place.offset = place.offset.wrapping_add(read as i64);
-        // SAFETY: As above; `seq_file` does not call `show` any more.
+        // SAFETY: `place` is locked, and the call that calls `show` is over.
         let text = unsafe { &mut *self.text.get() };
         if place.offset == text.length {
             if let Some((lost, record)) = text.record.take() {
@@ -360,14 +360,14 @@ impl<R: Records> OpenFile<R> {
             (&mut *this.text.get(), SeqFile::from_raw(m))
         };
         if let Some((lost, record)) = &text.record {
-            // SAFETY: As above.
+            // SAFETY: `m` is in use by this call only.
             let room = unsafe { bindings::seq_room(m) };
             if *lost > 0 {
                 crate::seq_numbers!(file, "# " lost: usize = *lost as usize; " lost\n");
             }
             R::show(record, text.before.as_ref(), file);
-            // SAFETY: As above. If there was no room for all of it, `seq_file` makes more, and calls
-            // this again.
+            // SAFETY: As for `room`. If there was not enough, `seq_file` makes more, and calls this
+            // again.
             text.length = room.wrapping_sub(unsafe { bindings::seq_room(m) }) as i64;
         }
         0
