@@ -63,9 +63,9 @@ def test_kernel(kernel):
 
 
 @pytest.fixture(scope="session")
-def twin_kernel(kernel):
-    """The same of the newest stock kernel, where jitimer is its twin in C."""
-    return kernel.image, build.stock(kernel, "KTIMER_TWIN=y", *MODULES, name="twin")
+def twin_kernel(kernel, stock_kernel):
+    """The same of the newest stock kernel, but jitimer from a folder of its own: its twin in C."""
+    return *stock_kernel, build.stock(kernel, "KTIMER_TWIN=y", name="twin")
 
 
 class Machines:
@@ -77,11 +77,12 @@ class Machines:
 
     def make(self, name, more=(), **options):
         """A machine that is not running yet; it has more files."""
-        image, modules = self.request.getfixturevalue(f"{name}_kernel")
+        image, *folders = self.request.getfixturevalue(f"{name}_kernel")
+        modules = {path.name: path for folder in folders for path in sorted(folder.glob("*.ko"))}
         kernel = self.request.config.getoption("kernel")
         # The test kernel is for amd64 everywhere.
         arch = kernel.arch if kernel else "amd64" if name == "test" else ARCH
-        files = [*options.pop("files", sorted(modules.glob("*.ko"))), *build.guest_programs(arch),
+        files = [*options.pop("files", modules.values()), *build.guest_programs(arch),
                  *more]
         given = {"test": {"memory": 1024}, "virtual": {"virtual": True}}.get(name, {})
         if self.request.config.getoption("torture"):
