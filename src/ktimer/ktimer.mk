@@ -18,18 +18,21 @@ ktimer := $(ktimer-dir)/ktimer.o $(ktimer-dir)/helpers.a
 # $(NAME-allow) says what is wanted.
 crate-obj = $(obj)/$($(1)-dir)
 
+# Of all of our Rust: every function is compiled where it is used, as those are that are generic, so
+# that no module has code which it does not use; and what it is does not depend on where that is done.
+ktimer-rustflags := -Zcross-crate-inline-threshold=always --remap-path-prefix=$(src)/=
+
 # $(call use-crate,NAME,OBJECTS): these are Rust that uses the crate, or one that does.
-use-crate = $(foreach user,$(2),$(eval RUSTFLAGS_$(user) += --extern $(1)=$(call crate-obj,$(1))/lib$(1).rmeta \
+use-crate = $(foreach user,$(2),$(eval RUSTFLAGS_$(user) += $(ktimer-rustflags) --extern $(1)=$(call crate-obj,$(1))/lib$(1).rmeta \
 	-Ldependency=$(call crate-obj,$(1))) \
 	$(eval $(obj)/$(user): $(call crate-obj,$(1))/$(1).o))
 use-ktimer = $(call use-crate,ktimer,$(1))
 
 # $(eval $(call make-crate,NAME)): what such a crate needs beyond what Kbuild gives any. Kbuild
 # passes the names of all modules that an object is in, unquoted; here they would be several, and a
-# library has none. All functions are compiled where they are used, as those are that are generic,
-# so that no module has code which it does not use.
+# library has none.
 define make-crate
-RUSTFLAGS_$($(1)-dir)/$(1).o += -Zcross-crate-inline-threshold=always
+RUSTFLAGS_$($(1)-dir)/$(1).o += $(ktimer-rustflags)
 RUSTFLAGS_$($(1)-dir)/$(1).o += --emit=metadata=$(call crate-obj,$(1))/lib$(1).rmeta $$(ktimer-cfgs)
 $(call crate-obj,$(1))/$(1).o: private export KTIMER_BINDINGS = $(abspath $(call crate-obj,$(1))/bindings/bindings_generated.rs)
 $(call crate-obj,$(1))/$(1).o: private modfile := $(call crate-obj,$(1))/$(1)

@@ -116,12 +116,12 @@ impl Jiffies {
         let period = period.as_ticks().max(1);
         let next = self.0.wrapping_add(period);
         let missed = if now.is_after(Self(next)) {
-            now.0.wrapping_sub(next).div_ceil(period)
+            now.0.wrapping_sub(next).wrapping_add(period - 1) / period
         } else {
             0
         };
         // The product is less than the time that has passed and another period.
-        (Self(next.wrapping_add(missed * period)), missed)
+        (Self(next.wrapping_add(missed.wrapping_mul(period))), missed)
     }
 }
 
