@@ -12,8 +12,8 @@
 //! late that whole periods were missed, it says how many, so that they are counted too. However
 //! busy the machine is, the counter tells how many periods have passed.
 //!
-//! The timer is in an `Arc`, shared by all who have the file open. When the last of them is gone,
-//! so is the timer.
+//! The file has the timer. When nobody reads the file any more, for the module is being unloaded,
+//! the timer is gone.
 
 use common::{
     module_param,
@@ -26,12 +26,9 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     seq_print,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     }, //
 };
 use ktimer::prelude::*;
@@ -69,22 +66,18 @@ impl Show for Counter {
 }
 
 struct CounterModule {
-    _file: Entry<Arc<Timer<Counter>>>,
+    _file: Entry<Timer<Counter>>,
 }
 
 impl kernel::Module for CounterModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let period = JiffiesDelta::from_millis(PERIOD_MS.value() as u32);
-        let timer = Arc::pin_init(
-            new_timer!(Counter {
-                count: Atomic::new(0),
-                period,
-            }),
-            GFP_KERNEL,
-        )?;
-        timer.arm(Jiffies::now() + period);
-        Ok(Self {
-            _file: Entry::text(c"jitcounter", timer)?,
-        })
+        let timer = new_timer!(Counter {
+            count: Atomic::new(0),
+            period,
+        });
+        let file = Entry::text(c"jitcounter", timer)?;
+        file.data().arm(Jiffies::now() + period);
+        Ok(Self { _file: file })
     }
 }

@@ -48,11 +48,11 @@ pub(crate) struct Tasks {
 impl Source for Tasks {
     type Data = Priority;
 
-    fn open(&priority: &Priority, opener: &Opener<'_>) -> Result<impl PinInit<Self, Error>> {
+    fn open(&priority: &Priority, opener: &Opener<'_>) -> Result<impl PinInit<Self>> {
         let series = Series::new(SAMPLES, opener)?;
-        Ok(try_pin_init!(Self {
+        Ok(pin_init!(Self {
             tasklet <- Tasklet::new(pin_init!(Tick { series <- series, priority })),
-        }? Error))
+        }))
     }
 
     fn series(&self) -> &Series {

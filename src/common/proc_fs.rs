@@ -41,6 +41,7 @@ pub struct Entry<D> {
 /// What the file's operations get.
 #[pin_data]
 struct Shared<D> {
+    #[pin]
     data: D,
     /// Requested when the file goes.
     #[pin]
@@ -65,10 +66,11 @@ impl<D: Send + Sync + 'static> Entry<D> {
     /// `Shared<D>` for the entry's data.
     unsafe fn new(
         name: &CStr,
-        data: D,
+        data: impl PinInit<D>,
         register: impl FnOnce(*const c_char, *mut c_void) -> *mut bindings::proc_dir_entry,
     ) -> Result<Self> {
-        let shared = KBox::pin_init(pin_init!(Shared { data, stop <- Stop::new() }), GFP_KERNEL)?;
+        let shared = pin_init!(Shared { data <- data, stop <- Stop::new() });
+        let shared = KBox::pin_init(shared, GFP_KERNEL)?;
         let name_ptr = name.as_char_ptr();
         // SAFETY: The name is a C string.
         let is_taken = || unsafe { bindings::proc_exists(name_ptr) };
@@ -92,6 +94,11 @@ impl<D: Send + Sync + 'static> Entry<D> {
             )
         };
         Err(EEXIST)
+    }
+
+    /// What all open files of the name share.
+    pub fn data(&self) -> &D {
+        &self.shared.data
     }
 }
 

@@ -65,7 +65,7 @@ pub struct Viewer {
 
 impl Viewer {
     /// The number and the name of the task that this CPU is running, or was when an interrupt came;
-    /// `None` for one that the opener may not see.
+    /// for one that the opener may not see, `None`, and the name stays as it is.
     ///
     /// The number is that in the pid namespace. Idle tasks have the number 0, and only the initial
     /// namespace sees them. May be called from any context.
@@ -73,12 +73,11 @@ impl Viewer {
     /// The C functions are `task_pid_nr_ns()` and `get_task_comm()`. The name may change while it is
     /// read, and is then a mixture of both; it always ends in time.
     #[inline]
-    pub fn current_task(&self) -> Option<(i32, Comm)> {
+    pub fn current_task(&self, name: &mut Comm) -> Option<i32> {
         let own_only = (self.own_only.as_ref()).map_or(ptr::null(), |cred| cred.as_ptr());
-        let mut comm = Comm::new(b"");
         // SAFETY: The namespace and the credentials are referenced, and the name has its length.
         let pid =
-            unsafe { bindings::current_task(self.namespace.as_ptr(), own_only, comm.as_mut_ptr()) };
-        (pid >= 0).then_some((pid, comm))
+            unsafe { bindings::current_task(self.namespace.as_ptr(), own_only, name.as_mut_ptr()) };
+        (pid >= 0).then_some(pid)
     }
 }

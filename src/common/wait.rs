@@ -112,12 +112,16 @@ impl Stop {
     ///
     /// The C macro is `wait_event_interruptible_timeout()`.
     pub fn sleep(&self, span: JiffiesDelta) -> Result {
-        self.wait(None, span.as_ticks() as c_long, || false)
+        self.wait(None, span.as_ticks() as c_long, || false)?;
+        match self.is_requested() {
+            true => Err(ENODEV),
+            false => Ok(()),
+        }
     }
 
-    /// Sleeps until a condition holds, which must not sleep; it is looked at whenever `waiters` are
-    /// notified. If it holds, neither a signal nor a request counts; else fails as
-    /// [`check`](Self::check) does.
+    /// Sleeps until a condition holds, which must not sleep, or it is requested to stop: then the
+    /// condition may or may not hold. It is looked at whenever `waiters` are notified. Fails with
+    /// `ERESTARTSYS` at a signal, unless it holds.
     ///
     /// The C macro is `wait_event_interruptible()`.
     pub fn wait_for(&self, waiters: &Waiters, condition: impl Fn() -> bool) -> Result {
@@ -142,7 +146,7 @@ impl Stop {
         let data = (self, condition);
         // SAFETY: By their type invariants the queues are initialised. They, and the data, are
         // borrowed for longer than this call.
-        let left = unsafe {
+        match unsafe {
             bindings::wait_event_on_two(
                 self.waiters.as_raw(),
                 waiters.map_or(ptr::null_mut(), Waiters::as_raw),
@@ -150,10 +154,8 @@ impl Stop {
                 ptr::from_ref(&data).cast(),
                 ticks,
             )
-        };
-        match left {
+        } {
             ..0 => Err(ERESTARTSYS),
-            _ if self.is_requested() && !data.1() => Err(ENODEV),
             _ => Ok(()),
         }
     }

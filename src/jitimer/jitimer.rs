@@ -36,10 +36,7 @@ use common::{
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{
-        Arc,
-        Mutex, //
-    },
+    sync::Mutex,
     task::Kuid, //
 };
 use ktimer::prelude::*;
@@ -74,16 +71,13 @@ module_param! {
 }
 
 struct JiTimer {
-    _file: Entry<Arc<Seats>>,
+    _file: Entry<Seats>,
 }
 
 impl kernel::Module for JiTimer {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
-            _file: Entry::stream::<SeriesFile<Reader>>(
-                c"jitimer",
-                Arc::pin_init(Seats::new(), GFP_KERNEL)?,
-            )?,
+            _file: Entry::stream::<SeriesFile<Reader>>(c"jitimer", Seats::new())?,
         })
     }
 }
@@ -110,20 +104,26 @@ impl TimerCallback for Ticker {
 struct Reader {
     #[pin]
     timer: Timer<Ticker>,
-    _seat: Seat,
+    /// The user whose seat it has.
+    uid: Kuid,
 }
 
 impl Source for Reader {
-    type Data = Arc<Seats>;
+    type Data = Seats;
 
-    fn open(seats: &Arc<Seats>, opener: &Opener<'_>) -> Result<impl PinInit<Self, Error>> {
-        let seat = Seats::take(seats, opener)?;
+    fn open(seats: &Seats, opener: &Opener<'_>) -> Result<impl PinInit<Self>> {
         let delay = JiffiesDelta::from_ticks(TDELAY.value())?.saturating_sub(JiffiesDelta::TICK);
         let series = Series::new(COUNT.value(), opener)?;
-        Ok(try_pin_init!(Self {
+        // The last that may fail.
+        let uid = seats.take(opener)?;
+        Ok(pin_init!(Self {
             timer <- new_timer!(pin_init!(Ticker { series <- series, delay })),
-            _seat: seat,
-        }? Error))
+            uid,
+        }))
+    }
+
+    fn close(&self, seats: &Seats) {
+        seats.give_back(self.uid);
     }
 
     fn series(&self) -> &Series {
@@ -163,13 +163,13 @@ impl Seats {
         })
     }
 
-    /// Takes one for the opener.
+    /// Takes one for the opener, and returns the user who has it then.
     ///
     /// Fails with `EBUSY` if all are taken, or the user has its share; but privileged users are let
     /// in all the same.
-    fn take(this: &Arc<Self>, opener: &Opener<'_>) -> Result<Seat> {
+    fn take(&self, opener: &Opener<'_>) -> Result<Kuid> {
         let (uid, most) = (opener.uid(), READERS.value());
-        let mut taken = this.taken.lock();
+        let mut taken = self.taken.lock();
         let all = taken.all;
         let own = taken.of_user(uid);
         let is_full = all >= most || own.as_ref().map_or(0, |count| **count) >= (most / 2).max(1);
@@ -184,24 +184,14 @@ impl Seats {
             taken.users.push((uid, 1), GFP_KERNEL)?;
         }
         taken.all = all.wrapping_add(1);
-        Ok(Seat {
-            seats: this.clone(),
-            uid,
-        })
+        Ok(uid)
     }
-}
 
-/// One of them.
-struct Seat {
-    seats: Arc<Seats>,
-    uid: Kuid,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.seats.taken.lock();
+    /// Gives one back that the user has.
+    fn give_back(&self, uid: Kuid) {
+        let mut taken = self.taken.lock();
         taken.all = taken.all.wrapping_sub(1);
-        if let Some(count) = taken.of_user(self.uid) {
+        if let Some(count) = taken.of_user(uid) {
             *count = count.wrapping_sub(1);
         }
     }

@@ -49,6 +49,8 @@ use ktimer::{
 /// How many samples are kept for a reader that does not fetch them.
 pub(crate) const KEPT: u64 = 256;
 
+const _: () = assert!(KEPT.is_power_of_two());
+
 /// How many of them a short series keeps: all, of one as long as the default of `count` makes it.
 const FEW: usize = 6;
 
@@ -72,17 +74,17 @@ impl Sample {
         in_interrupt: false,
     };
 
-    /// Once in the code, though two call it.
+    /// Takes one, in its place. Once in the code, though two call it.
     #[inline(never)]
-    fn take(viewer: &Viewer) -> Self {
-        let (pid, command) = (viewer.current_task()).unwrap_or((0, const { Comm::new(b"-") }));
-        Self {
-            time: Jiffies::now(),
-            pid,
-            command,
-            // No kernel has more CPUs than that.
-            cpu: CpuId::current().as_u32() as u16,
-            in_interrupt: context::in_interrupt(),
+    fn take(&mut self, viewer: &Viewer) {
+        self.time = Jiffies::now();
+        // No kernel has more CPUs than that.
+        self.cpu = CpuId::current().as_u32() as u16;
+        self.in_interrupt = context::in_interrupt();
+        if let Some(pid) = viewer.current_task(&mut self.command) {
+            self.pid = pid;
+        } else {
+            (self.pid, self.command) = (0, const { Comm::new(b"-") });
         }
     }
 }
@@ -90,9 +92,9 @@ impl Sample {
 /// The samples of a series.
 struct Samples {
     /// The ring of a series that is no longer than this, as most are: it takes no allocation.
-    few: [Sample; FEW],
+    few: [Option<Sample>; FEW],
     /// That of others.
-    many: KVec<Sample>,
+    many: Option<KVec<Option<Sample>>>,
     taken: u64,
     /// How many are to be taken; `u64::MAX` if there is no end.
     limit: u64,
@@ -101,28 +103,32 @@ struct Samples {
 impl Samples {
     /// The last ones: that with the number `n` is at `n` modulo the length.
     #[inline]
-    fn ring(&mut self) -> &mut [Sample] {
-        match self.many.is_empty() {
-            true => &mut self.few,
-            false => &mut self.many,
+    fn ring(&mut self) -> &mut [Option<Sample>] {
+        match &mut self.many {
+            None => &mut self.few,
+            Some(many) => many,
         }
     }
 
     /// Where the sample with the number `number` is, or was, or will be.
     #[inline]
-    fn slot(&mut self, number: u64) -> Option<&mut Sample> {
+    fn slot(&mut self, number: u64) -> Option<&mut Option<Sample>> {
         let ring = self.ring();
-        ring.get_mut(number as usize % ring.len().max(1))
+        // The number may be cut off: a series that is longer than that has a ring of `KEPT`, which
+        // is a power of two.
+        let index = (number as u32).checked_rem(ring.len() as u32)?;
+        ring.get_mut(index as usize)
     }
 
     /// Adds a sample, in place of the oldest if there is no room; returns whether there are more to
     /// be taken.
     #[inline]
-    fn add(&mut self, sample: Sample) -> bool {
-        if let Some(slot) = self.slot(self.taken) {
-            *slot = sample;
+    fn add(&mut self, sample: &Sample) -> bool {
+        let number = self.taken;
+        if let Some(slot) = self.slot(number) {
+            *slot = Some(*sample);
         }
-        self.taken = self.taken.wrapping_add(1);
+        self.taken = number.wrapping_add(1);
         !self.is_complete()
     }
 
@@ -130,13 +136,11 @@ impl Samples {
         self.taken >= self.limit
     }
 
-    /// The sample with the number `number`, or the oldest if that is lost; and its number.
+    /// The sample with the number `number`, which was taken, or the oldest if that is lost; and its
+    /// number.
     fn get(&mut self, number: u64) -> Option<(u64, Sample)> {
-        let oldest = self.taken.saturating_sub(self.ring().len() as u64);
-        let number = number.max(oldest);
-        let taken = self.taken;
-        let sample = self.slot(number)?;
-        (number < taken).then_some((number, *sample))
+        let number = number.max(self.taken.saturating_sub(self.ring().len() as u64));
+        Some((number, (*self.slot(number)?)?))
     }
 }
 
@@ -162,12 +166,12 @@ impl Series {
             0 => u64::MAX,
             _ => (count as u64).saturating_add(1),
         };
-        let mut many = KVec::new();
-        if limit > FEW as u64 {
-            many.resize(limit.min(KEPT) as usize, Sample::NONE, GFP_KERNEL_ACCOUNT)?;
-        }
+        let many = match limit.min(KEPT) as usize {
+            ..=FEW => None,
+            length => Some(KVec::from_elem(None, length, GFP_KERNEL_ACCOUNT)?),
+        };
         let samples = init!(Samples {
-            few: [Sample::NONE; FEW],
+            few: [None; FEW],
             many,
             taken: 0,
             limit,
@@ -184,10 +188,21 @@ impl Series {
     ///
     /// To be called in softirq context, which `bh` proves.
     pub(crate) fn add(&self, bh: &BhDisabled) -> Option<Jiffies> {
-        let sample = Sample::take(&self.viewer);
-        let more = self.samples.lock_with(bh).add(sample);
+        let mut sample = Sample::NONE;
+        sample.take(&self.viewer);
+        let more = self.samples.lock_with(bh).add(&sample);
         self.changed.notify_all();
         more.then_some(sample.time)
+    }
+
+    /// Whether there is a sample with the number `number`, or can be none; the first is taken when
+    /// it is asked for.
+    ///
+    /// Once in the code, though three call it.
+    #[inline(never)]
+    fn is_ready(&self, number: u64) -> bool {
+        let samples = self.samples.lock();
+        number == 0 || number < samples.taken || samples.is_complete()
     }
 }
 
@@ -197,7 +212,10 @@ pub(crate) trait Source: Send + Sync + Sized + 'static {
     type Data: Send + Sync + 'static;
 
     /// Makes it, for a file that is being opened.
-    fn open(data: &Self::Data, opener: &Opener<'_>) -> Result<impl PinInit<Self, Error>>;
+    fn open(data: &Self::Data, opener: &Opener<'_>) -> Result<impl PinInit<Self>>;
+
+    /// The file is closed; called once, if [`open`](Self::open) did not fail.
+    fn close(&self, _data: &Self::Data) {}
 
     /// The series that it adds to.
     fn series(&self) -> &Series;
@@ -224,23 +242,31 @@ impl<S: Source> Records for SeriesFile<S> {
         try_pin_init!(Self { source <- S::open(data, opener)? }? Error)
     }
 
+    fn close(&self, data: &S::Data) {
+        self.source.close(data);
+    }
+
     fn next(&self, number: u64, nonblocking: bool, stop: &Stop) -> Result<Option<(u64, Sample)>> {
         let series = self.source.series();
-        // Taken before the lock, which disables bottom halves: that would look like an interrupt.
-        let first = (number == 0).then(|| Sample::take(&series.viewer));
-        if let Some(first) = first {
+        if number == 0 {
+            let mut first = Sample::NONE;
+            // Before the lock, which disables bottom halves: that would look like an interrupt.
+            first.take(&series.viewer);
             let mut samples = series.samples.lock();
-            if samples.taken == 0 && samples.add(first) {
+            if samples.taken == 0 && samples.add(&first) {
                 self.source.start(first.time);
             }
         }
         if !nonblocking {
-            stop.wait_for(&series.changed, || self.is_ready(number))?;
+            stop.wait_for(&series.changed, || series.is_ready(number))?;
         }
         let mut samples = series.samples.lock();
-        match samples.get(number) {
-            None if !samples.is_complete() => Err(EAGAIN),
-            found => Ok(found),
+        if number < samples.taken {
+            Ok(samples.get(number))
+        } else if samples.is_complete() {
+            Ok(None)
+        } else {
+            Err(EAGAIN)
         }
     }
 
@@ -266,8 +292,6 @@ impl<S: Source> Records for SeriesFile<S> {
     }
 
     fn is_ready(&self, number: u64) -> bool {
-        let samples = self.source.series().samples.lock();
-        // The first sample is taken when it is asked for.
-        number < samples.taken || samples.taken == 0 || samples.is_complete()
+        self.source.series().is_ready(number)
     }
 }

@@ -33,6 +33,7 @@ long common_helper_wait_event_on_two(struct wait_queue_head *queue, struct wait_
 				     bool (*condition)(const void *data), const void *data,
 				     long timeout);
 size_t common_helper_seq_room(struct seq_file *m);
+size_t common_helper_iov_iter_count(const struct iov_iter *iter);
 ssize_t common_helper_seq_read_iter_nofault(struct kiocb *iocb, struct iov_iter *iter);
 bool common_helper_fault_in_iov_iter_nowait(const struct iov_iter *iter);
 bool common_helper_proc_exists(const char *name);

@@ -31,17 +31,18 @@ use crate::{
     }, //
 };
 use core::{
-    cell::UnsafeCell,
-    ptr, //
+    cell::Cell,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     error::{
         from_result,
         to_result, //
     },
-    iov::IovIterDest,
     new_mutex,
-    page::PAGE_SIZE,
     prelude::*,
     seq_file::SeqFile,
     sync::Mutex,
@@ -59,11 +60,14 @@ pub trait Records: Send + Sync + Sized + 'static {
     /// Opens the file.
     fn open(data: &Self::Data, opener: &Opener<'_>) -> impl PinInit<Self, Error>;
 
+    /// The file is closed; called once, if [`open`](Self::open) did not fail.
+    fn close(&self, _data: &Self::Data) {}
+
     /// The record with the number `number`, or, if that is lost, the first after it that is not;
     /// and its number. `None` is the end of the file.
     ///
-    /// If there is none yet, it waits, but fails as soon as `stop` [tells so](Stop::check); or, if
-    /// `nonblocking`, with `EAGAIN`. Several who share the file may wait for the same record.
+    /// If there is none yet, it waits until there is or `stop` tells to give up, and then fails; or,
+    /// if `nonblocking`, with `EAGAIN`. Several who share the file may wait for the same record.
     fn next(
         &self,
         number: u64,
@@ -96,7 +100,7 @@ impl<D: Send + Sync + 'static> Entry<D> {
     ///
     /// Fails with `EEXIST` if the name is taken, or with `ENOMEM`. The C function is
     /// `proc_create_data()`.
-    pub fn stream<R: Records<Data = D>>(name: &CStr, data: D) -> Result<Self> {
+    pub fn stream<R: Records<Data = D>>(name: &CStr, data: impl PinInit<D>) -> Result<Self> {
         let (top, operations) = (ptr::null_mut(), OpenFile::<R>::PROC);
         // SAFETY: The operations are a static, and are given the entry's data.
         unsafe {
@@ -108,95 +112,103 @@ impl<D: Send + Sync + 'static> Entry<D> {
 }
 
 /// An open file. The `private` of its `seq_file` owns it.
-#[pin_data]
+///
+/// # Invariants
+///
+/// `shared` is the data of the entry, which lives until the file is released: removing the entry
+/// waits for that.
+#[pin_data(PinnedDrop)]
 struct OpenFile<R: Records> {
     #[pin]
     records: R,
-    /// Held by who reads what there is.
+    shared: NonNull<Shared<R::Data>>,
     #[pin]
-    place: Mutex<Place>,
-    /// Used by who holds `place` only; and by `show`, which is called by that one.
-    text: UnsafeCell<Text<R::Record>>,
+    place: Mutex<Place<R::Record>>,
+    /// What is in `place`, for `show`: set by who has locked it.
+    shown: Cell<*mut Place<R::Record>>,
 }
 
-#[derive(Default)]
-struct Place {
+/// Where its readers are.
+struct Place<R> {
     /// The number of the record that is being read, or is next.
     number: u64,
-    /// How much of it was read.
+    /// That record, and its number: those before are lost.
+    record: Option<(u64, R)>,
+    before: Option<R>,
+    /// How much of its text was read, and how much there is.
     offset: i64,
+    length: i64,
     /// Of who has polled the file.
     module: Option<this_module::Held>,
 }
 
-struct Text<R> {
-    /// What is being read, and how many records were lost before that.
-    record: Option<(u64, R)>,
-    before: Option<R>,
-    length: i64,
-}
-
 impl<R: Records> OpenFile<R> {
+    fn shared(&self) -> &Shared<R::Data> {
+        // SAFETY: By the type invariant it lives.
+        unsafe { self.shared.as_ref() }
+    }
+
     /// Reads some of what there is, or comes; 0 is the end of the file.
     ///
     /// # Safety
     ///
-    /// This must be the read operation of the file, and `iocb` what it was given.
+    /// This must be the read operation of the file, and the others what it was given.
     unsafe fn read(
         &self,
         iocb: *mut bindings::kiocb,
-        iter: &mut IovIterDest<'_>,
+        iter: *mut bindings::iov_iter,
         nonblocking: bool,
-        stop: &Stop,
     ) -> Result<usize> {
         let mut place = self.place.lock();
-        // SAFETY: `place` is locked, whenever this is asked.
-        while unsafe { (*self.text.get()).record.is_none() } {
+        while place.record.is_none() {
             let number = place.number;
             drop(place);
-            let Some((found, record)) = self.records.next(number, nonblocking, stop)? else {
+            let found = (self.records).next(number, nonblocking, &self.shared().stop)?;
+            if found.is_none() {
                 return Ok(0);
-            };
+            }
             place = self.place.lock();
             // Unless another reader has read it meanwhile.
             if place.number == number {
-                // SAFETY: `place` is locked again.
-                unsafe { (*self.text.get()).record = Some((found.saturating_sub(number), record)) };
+                place.record = found;
             }
         }
+        let offset = place.offset;
+        self.shown.set(&mut *place);
         // SAFETY: By the requirement of this function. The offset is where the last read ended, or
         // 0 for what is to be shown anew.
         let read = unsafe {
-            (*iocb).ki_pos = place.offset;
-            bindings::seq_read_iter_nofault(iocb, iter.as_raw())
+            (*iocb).ki_pos = offset;
+            bindings::seq_read_iter_nofault(iocb, iter)
         };
         to_result(read.min(0) as c_int)?;
-        place.offset = place.offset.wrapping_add(read as i64);
-        // SAFETY: `place` is locked, and the call that calls `show` is over.
-        let text = unsafe { &mut *self.text.get() };
-        if place.offset == text.length {
-            if let Some((lost, record)) = text.record.take() {
-                place.number = place.number.wrapping_add(lost).wrapping_add(1);
+        place.offset = offset.wrapping_add(read as i64);
+        if place.offset == place.length {
+            if let Some((number, record)) = place.record.take() {
+                place.number = number.wrapping_add(1);
+                place.before = Some(record);
                 place.offset = 0;
-                text.before = Some(record);
             }
         }
         Ok(read as usize)
     }
 }
 
-/// Has the page there that is to be read to next. If that takes waiting, this has a reference to
+/// Has the byte there that is to be read to next. If that takes waiting, this has a reference to
 /// the module meanwhile; it fails with `ENODEV` if the module goes.
-fn fault_in(iter: &mut IovIterDest<'_>) -> Result {
-    // SAFETY: The iterator is valid.
-    if unsafe { bindings::fault_in_iov_iter_nowait(iter.as_raw()) } {
+///
+/// # Safety
+///
+/// The iterator must be valid.
+unsafe fn fault_in(iter: *const bindings::iov_iter) -> Result {
+    // SAFETY: By the requirement of this function.
+    if unsafe { bindings::fault_in_iov_iter_nowait(iter) } {
         return Ok(());
     }
     let _held = this_module::Held::get().ok_or(ENODEV)?;
-    let size = iter.len().min(PAGE_SIZE);
     // SAFETY: As above.
-    match unsafe { bindings::fault_in_iov_iter_writeable(iter.as_raw(), size) } {
-        missing if missing < size => Ok(()),
+    match unsafe { bindings::fault_in_iov_iter_writeable(iter, 1) } {
+        0 => Ok(()),
         _ => Err(EFAULT),
     }
 }
@@ -218,18 +230,6 @@ impl<R: Records> OpenFile<R> {
         show: Some(Self::show),
     };
 
-    /// What all files of the name share.
-    ///
-    /// # Safety
-    ///
-    /// The file must be one of an entry of these operations, and in use by a call that procfs has
-    /// made.
-    unsafe fn shared<'a>(file: *const bindings::file) -> &'a Shared<R::Data> {
-        // SAFETY: It is the entry's data, and goes when the entry has been removed, which waits for
-        // the calls in flight.
-        unsafe { &*bindings::pde_data((*file).f_inode).cast() }
-    }
-
     /// The open file with this `private_data`.
     ///
     /// # Safety
@@ -247,15 +247,26 @@ impl<R: Records> OpenFile<R> {
     /// They must be those of a file of the entry that is being opened.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The file is being opened.
-        let (shared, opener) = unsafe { (Self::shared(file), Opener::from_raw(file)) };
+        let (data, opener) = unsafe { (bindings::pde_data(inode), Opener::from_raw(file)) };
         from_result(|| {
             if !this_module::is_live() {
                 return Err(ENOENT);
             }
+            let shared = NonNull::new(data.cast::<Shared<R::Data>>()).ok_or(ENOENT)?;
             let open_file = try_pin_init!(Self {
-                records <- R::open(&shared.data, &opener),
-                place <- new_mutex!(Place::default()),
-                text: UnsafeCell::new(Text { record: None, before: None, length: 0 }),
+                // SAFETY: It is the entry's data, which lives until no call is in flight.
+                records <- R::open(unsafe { &shared.as_ref().data }, &opener),
+                // INVARIANT: As above.
+                shared,
+                place <- new_mutex!(Place {
+                    number: 0,
+                    record: None,
+                    before: None,
+                    offset: 0,
+                    length: 0,
+                    module: None,
+                }),
+                shown: Cell::new(ptr::null_mut()),
             }? Error);
             let open_file = KBox::pin_init(open_file, GFP_KERNEL_ACCOUNT)?;
             // SAFETY: `file` is being opened, and the operations are a static. What `seq_open()`
@@ -293,25 +304,25 @@ impl<R: Records> OpenFile<R> {
         iter: *mut bindings::iov_iter,
     ) -> isize {
         // SAFETY: These are the arguments of the call, and the file is open.
-        let (file, iter) = unsafe { (&*(*iocb).ki_filp, IovIterDest::from_raw(iter)) };
-        // SAFETY: As above.
-        let (this, shared) = unsafe { (Self::from_private(file.private_data), Self::shared(file)) };
-        let nonblocking = file.f_flags & bindings::O_NONBLOCK != 0;
+        let (this, flags) = unsafe {
+            let file = (*iocb).ki_filp;
+            (Self::from_private((*file).private_data), (*file).f_flags)
+        };
+        let nonblocking = flags & bindings::O_NONBLOCK != 0;
         // Where a record is made as it is asked for, a read gets no more than one.
         let is_made = this.records.waiters().is_none();
         let mut total: isize = 0;
-        while !iter.is_empty() && (total == 0 || !is_made) {
+        // SAFETY: As above.
+        while unsafe { bindings::iov_iter_count(iter) } > 0 && (total == 0 || !is_made) {
             // SAFETY: As above.
-            let read = unsafe { this.read(iocb, iter, nonblocking || total > 0, &shared.stop) };
-            match read {
+            match unsafe { this.read(iocb, iter, nonblocking || total > 0) } {
                 Ok(0) => break,
                 Ok(read) => total = total.wrapping_add(read as isize),
-                Err(error) => match (error == EFAULT).then(|| fault_in(iter)) {
-                    Some(Ok(())) => (),
-                    // What was read comes first, and the end when the module goes.
-                    _ if total > 0 || shared.stop.is_requested() => break,
-                    _ => return error.to_errno() as isize,
-                },
+                // SAFETY: As above.
+                Err(EFAULT) if unsafe { fault_in(iter) }.is_ok() => (),
+                // What was read comes first, and the end when the module goes.
+                Err(_) if total > 0 || this.shared().stop.is_requested() => break,
+                Err(error) => return error.to_errno() as isize,
             }
         }
         total
@@ -340,9 +351,7 @@ impl<R: Records> OpenFile<R> {
             // reference to the module. Whoever is on the queue has the file open.
             unsafe { bindings::poll_wait(file, waiters.as_raw(), table) };
         }
-        // SAFETY: `place` is locked.
-        let is_left = unsafe { (*this.text.get()).record.is_some() };
-        match is_left || this.records.is_ready(place.number) {
+        match place.record.is_some() || this.records.is_ready(place.number) {
             true => READABLE,
             false => 0,
         }
@@ -353,24 +362,33 @@ impl<R: Records> OpenFile<R> {
     /// `m` must be that of a file that [`open`](Self::open) opened, and be in use by this call
     /// only.
     unsafe extern "C" fn show(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: The file is being read, by `read`, which has locked `place` and uses the text no
-        // sooner than when this is over. Nobody else uses the `seq_file` meanwhile, which has a lock.
-        let (text, file) = unsafe {
+        // SAFETY: The file is being read, by `read`, which has locked `place`, has set `shown` to
+        // what is in there, and uses that no sooner than when this is over. Nobody else uses the
+        // `seq_file` meanwhile, which has a lock.
+        let (place, file) = unsafe {
             let this = Self::from_private(m.cast());
-            (&mut *this.text.get(), SeqFile::from_raw(m))
+            (&mut *this.shown.get(), SeqFile::from_raw(m))
         };
-        if let Some((lost, record)) = &text.record {
+        if let Some((number, record)) = &place.record {
             // SAFETY: `m` is in use by this call only.
             let room = unsafe { bindings::seq_room(m) };
-            if *lost > 0 {
-                crate::seq_numbers!(file, "# " lost: usize = *lost as usize; " lost\n");
+            let lost = number.wrapping_sub(place.number) as usize;
+            if lost > 0 {
+                crate::seq_numbers!(file, "# " lost: usize = lost; " lost\n");
             }
-            R::show(record, text.before.as_ref(), file);
+            R::show(record, place.before.as_ref(), file);
             // SAFETY: As for `room`. If there was not enough, `seq_file` makes more, and calls this
             // again.
-            text.length = room.wrapping_sub(unsafe { bindings::seq_room(m) }) as i64;
+            place.length = room.wrapping_sub(unsafe { bindings::seq_room(m) }) as i64;
         }
         0
+    }
+}
+
+#[pinned_drop]
+impl<R: Records> PinnedDrop for OpenFile<R> {
+    fn drop(self: Pin<&mut Self>) {
+        self.records.close(&self.shared().data);
     }
 }
 

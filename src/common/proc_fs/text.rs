@@ -10,8 +10,7 @@ use crate::bindings;
 use core::ptr;
 use kernel::{
     prelude::*,
-    seq_file::SeqFile,
-    sync::Arc, //
+    seq_file::SeqFile, //
 };
 use ktimer::time::timer::Timer;
 
@@ -19,12 +18,6 @@ use ktimer::time::timer::Timer;
 pub trait Show: Send + Sync + 'static {
     /// Writes it out. May sleep. If `m` has no room for it, this is called again with more room.
     fn show(&self, m: &SeqFile);
-}
-
-impl<T: Show> Show for Arc<T> {
-    fn show(&self, m: &SeqFile) {
-        T::show(self, m);
-    }
 }
 
 /// A timer shows its state.
@@ -39,7 +32,7 @@ impl<T: Show> Entry<T> {
     ///
     /// Fails with `EEXIST` if the name is taken, or with `ENOMEM`. The C function is
     /// `proc_create_single_data()`.
-    pub fn text(name: &CStr, shown: T) -> Result<Self> {
+    pub fn text(name: &CStr, shown: impl PinInit<T>) -> Result<Self> {
         let top = ptr::null_mut();
         // SAFETY: `show` is given the entry's data.
         unsafe {
