@@ -54,8 +54,8 @@ test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's 
 torture: ## jitimer under torture, for long; SEED=N repeats a run; T= as for test
 	@$(in-root) scripts/test.py --torture -k 'test_torture$(if $(T), and ($(T)))' $(if $(SEED),--seed='$(SEED)')
 
-bench: ## what the library costs beside plain C
-	@$(in-root) scripts/bench.py $(if $(OUT),--out '$(OUT)') $(if $(README),--readme)
+bench: ## what the library costs beside plain C; SCALE=SECONDS: up to 1,024 readers at once instead
+	@$(in-root) scripts/bench.py $(if $(OUT),--out '$(OUT)') $(if $(SCALE),--scale '$(SCALE)') $(if $(README),--readme)
 
 jitter: ## record /proc/jitimer in the VM, idle and busy, and make a picture of both
 	@$(in-root) scripts/record.py $(if $(VIRTUAL),--virtual) $(if $(README),--readme)

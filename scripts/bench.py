@@ -4,8 +4,10 @@
 
 All of it in guest instructions, under qemu's virtual time, where results repeat. It prints tables,
 and writes bench.json: a list of {"op", "n", "library", "c", "ratio"}, n being how many timers were
-armed; and late.json, how late timers were. What is of jitimer is against its twin in C,
-tests/jitimer_twin.c, and has "book", the same of the book's module, tests/jitimer_original.c.
+armed; and late.json, how late timers were. What is of jitimer and of small modules is against their
+twins in C, in tests/twins; of jitimer it has "book", the same of the book's module,
+tests/jitimer_original.c. With --scale it measures how the cost grows with the readers instead, which
+takes long, and writes scale.json.
 """
 
 import argparse
@@ -55,6 +57,10 @@ OF_JITIMER = {
     "data": "bytes of its data",
 }
 JITIMERS = ("jitimer", "jitimer_twin", "jitimer_original")
+
+# Small modules, of which the code and constants are measured.
+SMALL = ("oneshot", "counter", "heart")
+OF_SMALL = {f"text/{name}": f"the same of `{name}.ko`" for name in SMALL}
 
 
 def run(vm, script, timeout=120):
@@ -233,27 +239,101 @@ def late_table(found):
                        f"{distance(*both):.4f}"]
 
 
+def size(module, pattern):
+    """How many bytes of a module are in sections that match a pattern."""
+    output = subprocess.run(["size", "-A", module], check=True, capture_output=True, text=True).stdout
+    return sum(int(size) for section, size in re.findall(r"^(\.\S+) +(\d+)", output, re.MULTILINE)
+               if re.match(pattern, section))
+
+
+TEXT = r"\.((init|exit)\.)?text|\.rodata"
+
+
 def sizes(modules):
-    """What the modules take: their code and constants, and what they can write to."""
-    costs = []
-    for name in JITIMERS:
-        output = subprocess.run(["size", "-A", modules / f"{name}.ko"], check=True,
-                                capture_output=True, text=True).stdout
-        sections = [(section, int(size)) for section, size in re.findall(
-            r"^(\.\S+) +(\d+)", output, re.MULTILINE)]
-        costs.append([sum(size for section, size in sections if re.match(pattern, section))
-                      for pattern in (r"\.((init|exit)\.)?text|\.rodata", r"\.(data|bss)")])
-    return rows_of_jitimer(("text", "data"), costs)
+    """What jitimer takes: its code and constants, and what it can write to."""
+    return rows_of_jitimer(("text", "data"), [
+        [size(modules / f"{name}.ko", pattern) for pattern in (TEXT, r"\.(data|bss)")]
+        for name in JITIMERS])
+
+
+def small_sizes(modules):
+    """The code and constants of small modules."""
+    return [row(f"text/{name}", 1, *(size(modules / f"{name}{twin}.ko", TEXT)
+                                     for twin in ("", "_twin"))) for name in SMALL]
 
 
 def table_of_jitimer(rows):
-    """What jitimer costs, as a table."""
+    """What jitimer costs, and how large small modules are, as a table."""
     yield ["jitimer", "in Rust", "in C", "ratio", "the book's"]
     yield ["---", "---:", "---:", "---:", "---:"]
-    for op, text in OF_JITIMER.items():
+    for op, text in (OF_JITIMER | OF_SMALL).items():
         found = next(found for found in rows if found["op"] == op)
         yield [text, *(f"{found[of]:,.6g}" for of in ("library", "c")), f"{found['ratio']:.2f}",
-               "" if op == "lines" else f"{found['book']:,.6g}"]
+               "" if op == "lines" or "book" not in found else f"{found['book']:,.6g}"]
+
+
+# When all CPUs were idle, and so time went by without instructions, between two points in time: from
+# the events of all CPUs, in the order of time. One that says nothing before that was idle.
+ALL_IDLE = r"""
+    function between(from, to) {
+        if (from < begin) from = begin
+        if (to > end) to = end
+        if (to > from) total += to - from
+    }
+    BEGIN { for (cpu = 0; cpu < cpus; cpu++) idle[cpu] = 1; count = cpus; since = 0 }
+    match($0, /cpu_idle: state=[0-9]+ cpu_id=[0-9]+/) {
+        split(substr($0, RSTART, RLENGTH), part, /[= ]/)
+        match($0, /[0-9]+: cpu_idle/); time = substr($0, RSTART, RLENGTH) + 0
+        now = part[3] != 4294967295; cpu = part[5]
+        if (now == idle[cpu]) next
+        if (count == cpus) between(since, time)
+        idle[cpu] = now; count += now ? 1 : -1
+        if (count == cpus) since = time
+    }
+    END { if (count == cpus) between(since, end); printf "idle %.0f\n", total }"""
+
+READERS = (1, 32, 1024)
+
+
+def scale(vm, seconds):
+    """What a sample costs in all, and what memory a reader takes, by how many read, each as fast as
+    can be: all instructions of the machine while they do."""
+    found = []
+    for n in READERS:
+        for name in JITIMERS[:2]:
+            say(f"{n:,} readers of {name}")
+            output = run(vm, rf"""
+                insmod {name}.ko tdelay=1 count=0
+                mount -t tracefs none /sys/kernel/tracing 2>/dev/null || true
+                cd /sys/kernel/tracing
+                echo 16384 >buffer_size_kb
+                echo >trace
+                echo x86-tsc >trace_clock
+                echo 1 >events/power/cpu_idle/enable
+                cd - >/dev/null
+                ./readers /proc/{name} {n} {seconds} >told
+                echo 0 >/sys/kernel/tracing/events/power/cpu_idle/enable
+                grep -q 'entries-in-buffer/entries-written: \([0-9]*\)/\1 ' /sys/kernel/tracing/trace
+                read -r word begin end rest <told
+                awk -v cpus=2 -v begin=$begin -v end=$end '{ALL_IDLE}' /sys/kernel/tracing/trace
+                cat told
+                rmmod {name}""", 3600)
+            idle = int(re.search(r"^idle (\d+)", output, re.MULTILINE)[1])
+            begin, end, memory, lines, lost = map(int, re.search(
+                r"^readers (\d+) (\d+) (\d+) (\d+) (\d+)", output, re.MULTILINE).groups())
+            found.append({"module": name, "readers": n, "seconds": seconds, "lines": lines,
+                          "lost": lost, "instructions": (end - begin - idle) / lines,
+                          "memory": memory})
+    return found
+
+
+def scale_table(rows):
+    """That as a table."""
+    yield ["readers", "module", "lines", "lost", "instructions a line", "slab bytes a reader"]
+    yield ["---:", "---", "---:", "---:", "---:", "---:"]
+    for found in rows:
+        yield [f"{found['readers']:,}", found["module"], f"{found['lines']:,}",
+               f"{found['lost']:,}", f"{found['instructions']:,.0f}", f"{found['memory']:,}"]
 
 
 def table(rows):
@@ -284,6 +364,8 @@ def main():
                         help="the folder for bench.json (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=10_000, metavar="N",
                         help="how often to see how late timers are (default: %(default)s)")
+    parser.add_argument("--scale", type=int, metavar="SECONDS",
+                        help="instead: many readers at once, for so long (virtual) each time")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     for n in options.timers:
@@ -291,6 +373,19 @@ def main():
             parser.error(f"--timers: {n} is not from 1000 to 1000000")
     kernel = kernels.fetch(kernels.find())
     modules = build.stock(kernel, "KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m", "KTIMER_BENCH=m")
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.scale:
+        files = [*(modules / f"{name}.ko" for name in JITIMERS[:2]),
+                 *build.guest_programs(names=["bench/readers"])]
+        with Vm(kernel.image, files, virtual=True, cpus=2, memory=1024) as vm:
+            say(f"booting the stock kernel {kernel.release}")
+            vm.boot()
+            run(vm, SETTLE)
+            rows = scale(vm, options.scale)
+        (options.out / "scale.json").write_text(json.dumps(rows, indent=1) + "\n")
+        print(markdown(scale_table(rows)))
+        say(f"written: {options.out / 'scale.json'}")
+        return 0
     files = [*(modules / f"{name}.ko" for name in (*JITIMERS, "ktimer_bench")),
              *build.guest_programs()]
     with Vm(kernel.image, files, virtual=True, memory=1024) as vm:
@@ -302,9 +397,8 @@ def main():
             say(f"{n:,} timers")
             rows += operations(vm, n)
         say("jitimer, its twin in C, and the original")
-        rows += [*sample(vm), *reading(vm), *sizes(modules)]
+        rows += [*sample(vm), *reading(vm), *sizes(modules), *small_sizes(modules)]
         lateness = late(vm, options.samples)
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "bench.json").write_text(json.dumps(rows, indent=1) + "\n")
     (options.out / "late.json").write_text(json.dumps(
         [{"load": load, "whose": whose, "unit": unit, "samples": samples}

@@ -8,6 +8,7 @@ where they are.
 
 import argparse
 import os
+from pathlib import Path
 import shutil
 
 from cache import ARCH, CACHE, PROJECT, Failure, NoSpace, key, lock, run_main, step, use
@@ -56,16 +57,16 @@ def debug(kernel, *arguments, **kwargs):
                    *arguments, **kwargs)
 
 
-def guest_programs(arch=ARCH):
-    """Builds the programs of the tests that run in the guest, which has no libraries."""
+def guest_programs(arch=ARCH, names=("reader", "torture")):
+    """Builds programs of the tests, which run in the guest: that has no libraries."""
     programs = []
     compiler = {"amd64": "x86_64-linux-gnu-gcc-14", "arm64": "aarch64-linux-gnu-gcc-14"}[arch]
-    for name in ("reader", "torture"):
-        source, program = PROJECT / f"tests/{name}.c", OUT / "guest" / arch / name
+    for name in names:
+        source, program = PROJECT / f"tests/{name}.c", OUT / "guest" / arch / Path(name).name
         new = program.with_suffix(".new")
         program.parent.mkdir(parents=True, exist_ok=True)
         with lock(f"build-{key(program)}"):
-            step(f"building {name}", name,
+            step(f"building {program.name}", program.name,
                  [compiler, "-static", "-O1", "-Wall", "-Wextra", "-Werror",
                   "-Wno-unused-parameter", "-pthread", source, "-o", new])
             programs.append(new.rename(program))

@@ -104,14 +104,24 @@ class Machines:
         if machine:
             machine.close()
 
+    def end_all(self):
+        """Ends all of them."""
+        for name in list(self.running):
+            self.end(name)
+
 
 @pytest.fixture(scope="session")
 def machines(request):
     """The machines of this run."""
-    these = Machines(request)
-    yield these
-    for name in list(these.running):
-        these.end(name)
+    request.config.machines = Machines(request)
+    yield request.config.machines
+    request.config.machines.end_all()
+
+
+def pytest_runtest_setup(item):
+    """Ends the machine of the tests before, if this one has none: time in a virtual one goes on."""
+    if "machines" not in item.fixturenames and hasattr(item.config, "machines"):
+        item.config.machines.end_all()
 
 
 @pytest.hookimpl(hookwrapper=True)

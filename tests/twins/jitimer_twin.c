@@ -10,7 +10,6 @@
 #include <linux/cred.h>
 #include <linux/hardirq.h>
 #include <linux/module.h>
-#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/pid_namespace.h>
 #include <linux/poll.h>
@@ -19,47 +18,19 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/string_helpers.h>
 #include <linux/timer.h>
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
 
-#include "../src/common/helpers/helpers.h"
+#include "../../src/common/helpers/helpers.h"
+#include "param.h"
 
 /* How many samples are kept for a reader that does not fetch them. */
 #define KEPT 256
 
 /* The largest delay that the timer wheel does not shorten. */
 #define TIMER_MAX ((63U << (HZ > 100 ? 24 : 21)) - 1)
-
-/* A module parameter: a number from a range. */
-struct jit_range {
-	unsigned int value;
-	unsigned int min;
-	unsigned int max;
-};
-
-static int range_set(const char *val, const struct kernel_param *kp)
-{
-	const struct jit_range *range = kp->arg;
-
-	if (!param_set_uint_minmax(val, kp, range->min, range->max))
-		return 0;
-	pr_err("%s: invalid value '%*pE': it must be a number from %u to %u\n", kp->name,
-	       (int)strcspn(val, "\n"), val, range->min, range->max);
-	return -EINVAL;
-}
-
-static const struct kernel_param_ops range_ops = {
-	.set = range_set,
-	.get = param_get_uint,
-};
-
-#define range_param(name, ...)						\
-	static struct jit_range name = { __VA_ARGS__ };			\
-	__MODULE_PARM_TYPE(name, "uint");				\
-	module_param_cb(name, &range_ops, &name, 0644)
 
 range_param(tdelay, 10, 1, TIMER_MAX);
 MODULE_PARM_DESC(tdelay, "jiffies between lines, rounded up by the timer wheel (default 10)");
