@@ -153,7 +153,7 @@ class Vm:
     def __exit__(self, *_exception):
         self.close()
 
-    def boot(self, timeout=120):
+    def boot(self, timeout=300):
         """Starts the machine, and waits until it takes commands."""
         self.process = PopenSpawn(list(map(str, self.command)), timeout=timeout,
                                   maxread=1 << 16, encoding="utf-8", codec_errors="replace")
@@ -180,7 +180,7 @@ class Vm:
                               f"{self.process.before.strip()}\nthe guest's console:\n"
                               f"{self.tail()}") from None
 
-    def run(self, script, timeout=60):
+    def run(self, script, timeout=300):
         """Runs a shell script in the guest; fails if the kernel reports a fault meanwhile."""
         marker = f"<{uuid.uuid4().hex}>"
         self.process.send(f"{len(script.encode())} {marker}\n{script}")

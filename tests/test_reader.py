@@ -173,7 +173,7 @@ def test_who_polls_has_the_module_in_use(vm, signal):
         cat /proc/jitimer >/dev/null & pid=$!
         until grep -q '^State:.S' /proc/$pid/status; do usleep 10000; done
         rmmod jitimer
-        wait $pid""", 300)
+        wait $pid""")
     assert output == ""
 
 
@@ -291,7 +291,7 @@ def test_a_slow_reader_is_told_what_it_lost(vm):
         head -n 600 /proc/jitimer >/dev/null
         cat <&3
         exec 3<&-
-        rmmod jitimer""", 300)
+        rmmod jitimer""")
     assert check_all_told(output, 901) > 100
 
 
@@ -354,7 +354,7 @@ def test_hidepid(vm):
         show 1001 hidepid=2 mine
         stop
         rmdir /tmp/p
-        rmmod jitimer""", 240)
+        rmmod jitimer""")
     _, *shown = output.split("== ")
     seen = []
     for text in shown:

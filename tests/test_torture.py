@@ -54,7 +54,7 @@ def test_readers_killed_at_random_moments(vm, rng, times):
         kill_readers {rounds}
         cat /sys/module/jitimer/refcnt
         test ! -d /sys/kernel/slab/kmalloc-cg-64 || objects
-        rmmod jitimer""", 60 + 2 * rounds)
+        rmmod jitimer""", 2 * rounds)
     print(output)
     assert re.findall(r"^\d+$", output, re.MULTILINE) == ["0", "0"]
     assert f"{4 * rounds} readers, {4 * rounds} killed\n" in output
@@ -80,7 +80,7 @@ def test_cpus_taken_offline_under_waiting_timers(vm, rng, times):
         kill $(jobs -p)
         wait
         rmmod jitimer
-        echo went on""", 60 + 20 * rounds)
+        echo went on""", 20 * rounds)
     assert output == "went on\n"
 
 
@@ -97,7 +97,7 @@ def test_many_readers_at_once(vm, times):
              {{ before = $1; lines++ }}
              END {{ print lines }}' series*
         rm series*
-        rmmod jitimer""", 120 + count / 10)
+        rmmod jitimer""", count / 10)
     assert output.split() == [str(count + 1)] * 64
 
 
@@ -114,7 +114,7 @@ def test_unloading_with_many_readers_waiting(vm, times, request):
             read -r end rest </proc/uptime
             wait $pid
             echo "$start $end"
-        done""", 60 + times(60, 1000))
+        done""", times(0, 1000))
     longest = max(float(end) - float(start)
                   for start, end in (line.split() for line in output.splitlines()))
     print(f"rmmod with 64 readers waiting took {longest:.2f} s at most")
@@ -143,7 +143,7 @@ def test_unloading_while_others_poll(vm, times):
             until [ -s stuck ]; do usleep 1000; done
             kill_stuck
             wait
-        done""", 60 + times(60, 2000))
+        done""", times(0, 2000))
     assert output == ""
 
 
@@ -165,7 +165,7 @@ def test_every_allocation_of_a_reader_fails_once(vm, times):
             insmod jitimer.ko tdelay=1
             ./torture fail /proc/jitimer
             cat /proc/jitimer
-            rmmod jitimer""", 300)
+            rmmod jitimer""")
         failed, refused = re.match(r"(\d+) allocations failed, (\d+) calls", output).groups()
         print(f"{failed} allocations failed, {refused} of them to the reader's notice")
         assert output.count("\n") == 8
@@ -203,7 +203,7 @@ def test_memory_is_charged_to_the_reader(vm):
         done
         rmmod jitimer
         until rmdir /cgroup/jitimer /cgroup/uptime; do usleep 10000; done
-        umount /cgroup""", 120)
+        umount /cgroup""")
     ours, other = map(int, output.split())
     # Most of it is the samples that are kept: a time and a name, and more.
     assert ours - other > 300 * 256 * (8 + 16)
