@@ -28,6 +28,8 @@ def kdir(tmp_path):
     have = subprocess.run(["rustc", "--version"], check=True, capture_output=True, text=True)
     (tmp_path / "rust").mkdir()
     (tmp_path / "rust/libkernel.rmeta").touch()
+    # Any program for this machine.
+    shutil.copy("/bin/true", tmp_path / "rust/libmacros.so")
     (tmp_path / ".config").write_text(
         f'CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT="{have.stdout.strip()}"\n')
     return tmp_path
@@ -59,6 +61,50 @@ def test_kdir_of_another_compiler(kdir):
 
 def test_kdir_without_a_compiler(kdir):
     assert "there is no '/none'" in check_kdir(kdir, "/none")
+
+
+def test_kdir_without_proc_macros(kdir):
+    (kdir / "rust/libmacros.so").unlink()
+    assert "lacks its proc-macros" in check_kdir(kdir)
+
+
+def test_kdir_with_proc_macros_for_another_cpu(kdir):
+    macros = kdir / "rust/libmacros.so"
+    # SPARC.
+    macros.write_bytes(macros.read_bytes()[:18] + b"\x02\0" + macros.read_bytes()[20:])
+    said = check_kdir(kdir)
+    assert f"({macros}) are for another CPU" in said and "rust_kdir.py RELEASE" in said
+
+
+def test_kdir_that_was_moved(kernel, kdir, tmp_path):
+    # As Kbuild writes it, and as Debian's headers have it.
+    for made in (rust_kdir.make(kernel), kernel.headers):
+        shutil.copy(made / "Makefile", kdir / "Makefile")
+        said = check_kdir(kdir)
+        assert f"'{kdir}' was made as '" in said and "make it anew where it is to be" in said
+    (kdir / "Makefile").write_text(f"export KBUILD_OUTPUT = {kdir}\ninclude {PROJECT}/Makefile\n")
+    subprocess.run([PROJECT / "scripts/check-kdir", kdir], check=True)
+    (kdir / "Makefile").write_text(f"export KBUILD_OUTPUT = {kdir}\ninclude {tmp_path}/gone/Makefile\n")
+    assert f"was made from the source '{tmp_path}/gone', which is not there any more" in check_kdir(kdir)
+
+
+def test_kdir_of_a_kernel_that_clang_built(kdir, monkeypatch):
+    config = kdir / ".config"
+    config.write_text(f'{config.read_text()}CONFIG_CC_IS_CLANG=y\n'
+                      'CONFIG_CC_VERSION_TEXT="Debian clang version 19.1.7"\n')
+    said = check_kdir(kdir)
+    assert "was built by 'Debian clang version 19.1.7'; give make LLVM=1" in said
+    for llvm, clang in (("-99", "clang-99"), ("/none/", "/none/clang")):
+        monkeypatch.setenv("LLVM", llvm)
+        assert f"there is no '{clang}', which LLVM={llvm} asks for" in check_kdir(kdir)
+    monkeypatch.setenv("LLVM", "-19")
+    subprocess.run([PROJECT / "scripts/check-kdir", kdir], check=True)
+    # What make is told, the check is told.
+    monkeypatch.delenv("LLVM")
+    for options, said in (([], "give make LLVM=1"), (["LLVM=-99"], "there is no 'clang-99'")):
+        result = subprocess.run(["make", "-C", PROJECT, f"KDIR={kdir}", *options, "modules"], check=False,
+                                capture_output=True, text=True)
+        assert result.returncode and said in result.stderr
 
 
 def test_plain_make_and_clean(kernel, tmp_path):
