@@ -74,7 +74,7 @@ def end_all(reader):
 def enter_root(*options, folder="."):
     """Goes on with this command in a tool root (see scripts/in-root), if it isn't in one."""
     if "JITIMER_ROOT" not in os.environ:
-        in_root, script = PROJECT / "scripts/in-root", os.path.abspath(sys.argv[0])
+        in_root, script = PROJECT / "scripts/in-root", os.path.realpath(sys.argv[0])
         os.chdir(folder)
         os.execv(in_root, [in_root, *options, script, *sys.argv[1:]])
 

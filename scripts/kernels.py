@@ -70,8 +70,9 @@ class Kernel:
     @property
     def image(self):
         """The image that boots."""
-        if self.installed:
-            return Path(f"/boot/vmlinuz-{self.release}")
+        boot = Path(f"/boot/vmlinuz-{self.release}")
+        if self.installed and boot.exists():
+            return boot
         return self.folder / f"usr/lib/modules/{self.release}/vmlinuz"
 
     @property

@@ -12,6 +12,11 @@ result loads in that kernel: same compilers, configuration, version string and R
 
 It does so on this system where that has the kernel's headers and compilers, and else in the tool
 root that scripts/in-root makes. What it makes stays in the cache. See rust_kdir(8).
+
+With --install it goes into the kernel's headers themselves, where DKMS looks, and whoever else builds
+modules:
+
+  make -C /lib/modules/"$(uname -r)"/build M="$PWD" modules
 """
 
 import argparse
@@ -25,6 +30,7 @@ from pathlib import Path
 
 from cache import (ARCH, CACHE, PROJECT, Failure, enter_root, key, lock, made_whole, need_space, run_main, say,
                    step, toolchain, use)
+import headers
 import kernels
 
 # What it takes on a system that has the kernel's headers, beside the kernel's own gcc.
@@ -212,6 +218,40 @@ def make(kernel):
     return folder
 
 
+def install(kernel):
+    """Puts the metadata for a kernel into its headers, where that isn't; returns where they are."""
+    there = kernel.headers
+    what_for = f"{kernel} {toolchain()}"
+    if (there / "rust/libkernel.rmeta").exists() and headers.made_for(there) in (None, what_for):
+        return there
+    if not os.access(there, os.W_OK):
+        raise Failure(f"can't write {there}; are you root?")
+    with lock("headers"):
+        headers.put(there, make(kernel), kernel.source, what_for)
+        try:
+            vermagic = check_vermagic(kernel, there)
+        except BaseException:
+            headers.take_away(there)
+            raise
+        say(f"the headers of {kernel.release} have their metadata; modules built with them have the "
+            f"version string {vermagic}")
+    return there
+
+
+def uninstall(release):
+    """Takes the metadata out of a kernel's headers again; out of all without a release."""
+    found = [there for there in headers.everywhere()
+             if release in (None, there.name.removeprefix("linux-headers-"))]
+    with lock("headers"):
+        for there in found:
+            if not os.access(there, os.W_OK):
+                raise Failure(f"can't write {there}; are you root?")
+            headers.take_away(there)
+            say(f"took the metadata out of {there}")
+    if not found:
+        say("there is nothing to take away")
+
+
 def made(kernel):
     """The folders that were made for a kernel."""
     return [folder for folder in CACHE.glob(f"kdir-{kernel.release}_{kernel.package_version}-*")
@@ -280,11 +320,17 @@ def main():
     what.add_argument("--clean", action="store_true",
                       help="remove what was made and fetched for a kernel, or for all")
     what.add_argument("--verify", action="store_true", help="check again what was made before")
+    what.add_argument("--install", action="store_true", help="put it into the kernel's headers, as "
+                      "root, and print where these are; implies --here")
+    what.add_argument("--uninstall", action="store_true", help="take it out of the headers of a "
+                      "kernel, or of all, again")
     parser.add_argument("--here", action="store_true",
                         help="on this system; fail if it lacks something")
     options = parser.parse_args()
     if options.clean:
         return clean(options.release)
+    if options.uninstall:
+        return uninstall(options.release)
     if options.list:
         return show_list()
     release = options.release or platform.release()
@@ -293,13 +339,13 @@ def main():
     if not problem:
         kernel = kernels.Kernel(release, kernels.installed_version(f"linux-headers-{release}"),
                                 installed=True)
-    elif options.here:
+    elif options.here or options.install:
         raise Failure(f"can't make it on this system: {problem}")
     else:
         # The tool root has a folder of its own in the place of some.
         enter_root(*kernels.root_options(release), folder=PROJECT)
         kernel = kernels.find(release)
-    folder = make(kernel)
+    folder = install(kernel) if options.install else make(kernel)
     if options.verify:
         verify(kernel, folder)
     print(folder)

@@ -2,6 +2,7 @@
 """The tool that makes folders for KDIR: what it checks, and what it says and leaves when it can't."""
 
 import dataclasses
+import errno
 import shutil
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 import cache
 from cache import CACHE, PROJECT, Failure
+import headers
 import kernels
 import rust_kdir
 from test_jitimer import run
@@ -179,3 +181,149 @@ def test_clean(tmp_path, monkeypatch):
     rust_kdir.clean(None)
     # What the test kernel is built with stays.
     assert left() == {tested, "root-abc", "source-7.2.6-1"}
+
+
+def test_the_image_of_an_installed_kernel(kernel, monkeypatch):
+    installed = dataclasses.replace(kernel, installed=True)
+    assert str(installed.image) == f"/usr/lib/modules/{kernel.release}/vmlinuz"
+    monkeypatch.setattr(kernels.Path, "exists", lambda _: True)
+    assert str(installed.image) == f"/boot/vmlinuz-{kernel.release}"
+
+
+class Headers:
+    """Headers as Debian's are, in a folder of their own: of flavours, and what these share."""
+
+    def __init__(self, top):
+        self.top = top
+        (top / "kbuild/scripts").mkdir(parents=True)
+        (top / "kbuild/scripts/mod").touch()
+        (top / "src/linux-headers-common").mkdir(parents=True)
+        (top / "src/linux-headers-common/Makefile").touch()
+
+    def add(self, flavour):
+        """The headers of one more flavour."""
+        folder = self.top / f"src/linux-headers-{flavour}"
+        folder.mkdir()
+        (folder / "Makefile").write_text(
+            f"KBUILD_OUTPUT={folder}\ninclude {self.top}/src/linux-headers-common/Makefile\n")
+        (folder / "scripts").symlink_to("../../kbuild/scripts")
+        return folder
+
+    def files(self):
+        """All that there is."""
+        return sorted(str(path.relative_to(self.top)) for path in self.top.rglob("*"))
+
+    def dpkg_removes(self, flavour):
+        """Removes what is not from here, and folders that are empty then."""
+        folder = self.top / f"src/linux-headers-{flavour}"
+        for path in (folder / "Makefile", folder / "scripts", self.top / "kbuild/scripts/mod",
+                     self.top / "src/linux-headers-common/Makefile"):
+            path.unlink()
+
+
+@pytest.fixture
+def debian(tmp_path):
+    """Headers of Debian's."""
+    return Headers(tmp_path)
+
+
+@pytest.fixture
+def put(kernel):
+    """What puts metadata into headers."""
+    made = rust_kdir.make(kernel)
+    return lambda folder, what_for="one": headers.put(folder, made, kernel.source, what_for)
+
+
+def test_metadata_in_headers_leaves_no_trace(debian, put):
+    cloud, rt = debian.add("cloud"), debian.add("rt")
+    before = debian.files()
+    put(cloud)
+    assert headers.made_for(cloud) == "one" and not headers.made_for(rt)
+    for name in ("rust/libkernel.rmeta", "rust/libmacros.so", "scripts/target.json",
+                 "rust/kernel/generated_arch_static_branch_asm.rs"):
+        assert (cloud / name).exists()
+    assert (debian.top / "src/linux-headers-common/rust/bindgen_parameters").exists()
+    with_one = debian.files()
+    # Again, for what came in its place.
+    put(cloud, "two")
+    assert headers.made_for(cloud) == "two" and debian.files() == with_one
+    put(rt)
+    assert headers.everywhere(cloud.parent) == [cloud, rt]
+    headers.take_away(rt)
+    assert debian.files() == with_one
+    headers.take_away(cloud)
+    assert debian.files() == before
+
+
+def test_metadata_of_headers_that_are_gone(debian, put):
+    put(debian.add("cloud"))
+    debian.dpkg_removes("cloud")
+    (gone,) = headers.everywhere(debian.top / "src")
+    headers.take_away(gone)
+    assert not debian.top.exists() or debian.files() == []
+
+
+def test_metadata_half_taken_away(debian, put, monkeypatch):
+    cloud = debian.add("cloud")
+    before = debian.files()
+    put(cloud)
+    remove = headers.remove
+
+    def killed(path):
+        if path.name != "rust.new":
+            return remove(path)
+        (path / headers.MARK).unlink()
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patched:
+        patched.setattr(headers, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            headers.take_away(cloud)
+    assert headers.everywhere(cloud.parent) == [cloud] and not (cloud / "rust").exists()
+    put(cloud)
+    headers.take_away(cloud)
+    assert debian.files() == before
+
+
+def test_metadata_that_is_not_from_here_stays(debian, put):
+    cloud = debian.add("cloud")
+    common = debian.top / "src/linux-headers-common/rust"
+    common.mkdir()
+    (cloud / "scripts/target.json").write_text("{}")
+    before = debian.files()
+    put(cloud)
+    headers.take_away(cloud)
+    assert debian.files() == before
+    assert (cloud / "scripts/target.json").read_text() == "{}"
+    (cloud / "rust").mkdir()
+    with pytest.raises(Failure, match="is there, and not from here; remove it first"):
+        put(cloud)
+    assert (cloud / "rust").exists()
+
+
+def test_headers_that_would_share_what_differs(debian, put):
+    cloud, rt = debian.add("cloud"), debian.add("rt")
+    put(cloud)
+    (cloud / "scripts/target.json").write_text("{}")
+    before = debian.files()
+    with pytest.raises(Failure, match="target.json is that of other headers, and differs"):
+        put(rt)
+    assert debian.files() == before
+
+
+def test_without_space_headers_are_as_before(debian, put, monkeypatch):
+    cloud = debian.add("cloud")
+    before = debian.files()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(headers.shutil, "copytree", full)
+    with pytest.raises(Failure, match="can't put the metadata into .*No space left"):
+        put(cloud)
+    assert debian.files() == before
+
+
+def test_install_where_there_is_nothing(kernel):
+    _, said = tool("--install", kernel.release, status=1)
+    assert f"can't make it on this system: linux-headers-{kernel.release} is not installed" in said
+    _, said = tool("--uninstall", kernel.release)
+    assert said == "==> there is nothing to take away\n"
