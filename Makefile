@@ -12,7 +12,7 @@ SEED ?= $(shell date +%s)
 ends-with-make := setpriv --pdeathsig KILL
 in-root := $(ends-with-make) scripts/in-root
 
-.PHONY: modules install modules_install uninstall samples clean run shell test torture bench jitter matrix dkms series in-tree rust-analyzer check doc fmt clippy shellcheck help
+.PHONY: modules install modules_install uninstall samples clean run shell test torture bench jitter matrix deb dkms series in-tree rust-analyzer check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -64,7 +64,10 @@ matrix: ## all scenarios on every stock kernel; K=7.3 F=rt A=arm64: on those; RE
 	@$(if $(shell command -v python3),$(ends-with-make),$(in-root)) scripts/matrix.py $(if $(K),--series '$(K)') $(if $(F),--flavour '$(F)') \
 		$(if $(A),--arch '$(A)') $(if $(README),--readme)
 
-dkms: ## jitimer by DKMS in a fresh Debian 13: a kernel, its upgrade, removal
+deb: ## Debian packages of rust_kdir and of jitimer for DKMS, in build/deb
+	@$(in-root) scripts/deb.py
+
+dkms: ## those packages in a fresh Debian 13: a kernel, its upgrade, removal
 	@$(in-root) --bare true
 	@$(in-root) scripts/test.py --dkms
 

@@ -54,7 +54,7 @@ def doc():
 
 def shellcheck():
     """shellcheck on each shell script."""
-    scripts = [path for top in ("scripts", ".ci") for path in (PROJECT / top).iterdir()
+    scripts = [path for top in ("scripts", "scripts/deb", ".ci") for path in (PROJECT / top).iterdir()
                if path.is_file() and path.read_bytes().split(b"\n")[0].endswith((b"bash", b"sh"))]
     return subprocess.run(["shellcheck", *scripts], cwd=PROJECT, check=False).returncode
 
