@@ -1,24 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0
-"""DKMS on a fresh Debian 13: jitimer installed, loaded, built again for a newer kernel, removed.
+"""The packages on a fresh Debian 13: installed as the README says, and there when a newer kernel comes.
 
-It takes ten minutes, so it runs only when asked for (make dkms).
+It takes half an hour, so it runs only when asked for (make dkms).
 """
 
 import lzma
+import re
 import shutil
 import subprocess
 
 import pytest
 
-import build
-from cache import CACHE, PROJECT, step
+from cache import ARCH, CACHE, PROJECT, step
+import deb
 import kernels
 from test_jitimer import check_series, run, samples
 from vm import Vm
 
-# What a user has installed beside the kernel: DKMS, and what rust_kdir.py says that it wants.
-PACKAGES = ("bc bindgen bison dkms flex gcc-14 kmod libdw-dev libelf-dev libssl-dev make openssl "
-            "pahole python3 rust-src rustc xz-utils zstd").split()
+# The kernel's packages that the README has people install, which bring the next one; with what they
+# are made of.
+META = [f"linux-{what}-{ARCH}" for what in ("image", "headers", "base", "modules")]
+
+# Where they are.
+SUITE = "/trixie-backports"
+
+# For a module of anybody's, which knows nothing of this project: DKMS builds it as it builds any.
+DKMS_CONF = """
+PACKAGE_NAME="minimal"
+PACKAGE_VERSION="0.1"
+BUILT_MODULE_NAME[0]="minimal"
+DEST_MODULE_LOCATION[0]="/updates/dkms"
+AUTOINSTALL="yes"
+"""
 
 
 class System:
@@ -37,33 +50,83 @@ class System:
             mount -t tmpfs tmpfs "$1/tmp"
             cat /etc/resolv.conf >"$1/etc/resolv.conf"
             exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
-                DEBIAN_FRONTEND=noninteractive chroot "$1" sh -euxc "$2" """,
+                DEBIAN_FRONTEND=noninteractive chroot "$1" sh -euxc "cd; $2" """,
             "sh", self.root, script])
         with open(log, encoding="utf-8") as file:
             file.seek(begin)
             return file.read()
 
-    def install(self, kernel):
-        """Installs a kernel as a user does; DKMS is told by its packages."""
-        self.run("apt-get update; apt-get install --yes --no-install-recommends "
-                 "--target-release trixie-backports initramfs-tools "
-                 f"linux-image-{kernel.release} linux-headers-{kernel.release} || "
-                 "{ cat /var/lib/dkms/jitimer/1.0/build/make.log; exit 1; }",
-                 f"installing {kernel.release}")
+    def hold_back(self, newest, before):
+        """Has apt offer the kernel before the newest, as it did when that was the newest."""
+        self.run(f"apt update; mkdir /srv/{before.series}; cd /srv/{before.series}; "
+                 f"apt-get download {' '.join(f'{name}={newest.package_version}' for name in META)}",
+                 "fetching the kernel's metapackages")
+        repository = self.root / "srv" / before.series
+        for package in list(repository.iterdir()):
+            unpacked = repository / "unpacked"
+            subprocess.run(["dpkg-deb", "--raw-extract", package, unpacked], check=True)
+            control = unpacked / "DEBIAN/control"
+            text = control.read_text()
+            for mine, its in ((newest.release, before.release),
+                              (newest.package_version, before.package_version)):
+                assert mine in text
+                text = text.replace(mine, its)
+            control.write_text(text)
+            package.unlink()
+            subprocess.run(["dpkg-deb", "--build", unpacked, repository], check=True)
+            shutil.rmtree(unpacked)
+        with open(repository / "Packages", "w", encoding="utf-8") as file:
+            subprocess.run(["dpkg-scanpackages", "--multiversion", "."], cwd=repository, check=True,
+                           stdout=file)
+        (self.root / "etc/apt/sources.list.d/before.list").write_text(
+            f"deb [trusted=yes] file:/srv/{before.series} ./\n")
+        # What /trixie-backports brings that an exact version does not: the one other package that the
+        # kernel wants from there.
+        (self.root / "etc/apt/preferences.d/before").write_text(
+            f"Package: {' '.join(META)}\nPin: version {before.package_version}\nPin-Priority: 1001\n\n"
+            "Package: linux-base\nPin: release n=trixie-backports\nPin-Priority: 1001\n")
+        self.run("apt update", "apt update")
+
+    def release(self):
+        """Has apt offer the newest again."""
+        for path in ("sources.list.d/before.list", "preferences.d/before"):
+            (self.root / "etc/apt" / path).unlink()
 
     def loads(self, kernel):
-        """Loads the module that DKMS installed, in a VM of the kernel that apt installed."""
-        (installed,) = (self.root / "lib/modules" / kernel.release / "updates/dkms").iterdir()
-        module = self.root / "tmp/jitimer.ko"
-        module.write_bytes(lzma.decompress(installed.read_bytes()))
-        with Vm(self.root / f"boot/vmlinuz-{kernel.release}", [module]) as vm:
+        """Loads the modules that DKMS installed, in a VM of the kernel that apt installed."""
+        files = []
+        for name in ("jitimer", "minimal"):
+            (installed,) = self.root.glob(f"lib/modules/{kernel.release}/updates/dkms/{name}.ko.xz")
+            module = self.root / f"tmp/{name}.ko"
+            module.write_bytes(lzma.decompress(installed.read_bytes()))
+            files.append(module)
+            signer = subprocess.run(["modinfo", "--field=signer", module], check=True,
+                                    capture_output=True, text=True).stdout
+            assert signer == "DKMS module signing key\n"
+        image = self.root / f"boot/vmlinuz-{kernel.release}"
+        with Vm(image, files) as vm:
             vm.boot()
             check_series(samples(run(vm, "insmod jitimer.ko; cat /proc/jitimer; rmmod jitimer")), 10)
+            assert "my numbers are [72, 108, 200]" in run(
+                vm, "insmod minimal.ko; rmmod minimal; dmesg | grep minimal:")
+        with Vm(image, files, append="module.sig_enforce=1") as vm:
+            vm.boot()
+            assert "Key was rejected by service" in vm.run("insmod jitimer.ko").output
 
-    def dkms_files(self):
-        """What there is of jitimer, beside its source and logs."""
-        return sorted(str(path) for top in ("lib/modules", "var/lib/dkms", "var/cache")
-                      for path in (self.root / top).glob("**/*jitimer*"))
+    def strangers(self):
+        """What there is of kernels' headers that dpkg does not know."""
+        known = {line for file in (self.root / "var/lib/dpkg/info").glob("*.list")
+                 for line in file.read_text().splitlines()}
+        found = (f"/{path.relative_to(self.root)}" for top in ("usr/src", "usr/lib")
+                 for folder in (self.root / top).glob("linux-*") for path in (folder, *folder.rglob("*")))
+        return sorted(path for path in found if path not in known)
+
+    def left(self, name):
+        """What there is of something, wherever, but logs and what apt has fetched."""
+        tops = ("etc", "lib/modules", "run", "usr/sbin", "usr/share", "usr/src", "var")
+        found = (f"/{path.relative_to(self.root)}" for top in tops for folder in self.root.glob(top)
+                 for path in folder.rglob(f"*{name}*"))
+        return sorted(path for path in found if not path.startswith(("/var/log/", "/var/cache/apt/")))
 
 
 @pytest.fixture
@@ -75,34 +138,66 @@ def system():
     shutil.rmtree(root, ignore_errors=True)
     # What another tool root has mounted there is not seen from here.
     subprocess.run(["cp", "-a", "--one-file-system", bare, root], check=True)
+    # Recommended packages come, as they do for users; nobody is asked.
+    (root / "etc/apt/apt.conf.d/zz-test").write_text(
+        'APT::Install-Recommends "true";\nAPT::Get::Assume-Yes "true";\n')
     yield System(root)
     shutil.rmtree(root)
 
 
+def commands():
+    """What the README has people install."""
+    section = (PROJECT / "README.md").read_text().split("\n## For each new kernel, by DKMS\n")[1].split("\n## ")[0]
+    kernel, packages = re.findall(r"^    (apt install .*)$", section, re.MULTILINE)
+    return kernel.replace("amd64", ARCH), packages
+
+
 @pytest.mark.dkms
 def test_dkms(system):
-    newest = kernels.find()
+    newest = kernels.find(flavour=ARCH)
     before = next(kernel for kernel in kernels.available()
                   if kernel.series != newest.series and kernel.series in kernels.SERIES
-                  and kernel.part("flavour") == newest.part("flavour"))
-    system.run(f"apt-get update; apt-get install --yes --no-install-recommends {' '.join(PACKAGES)}",
-               "installing DKMS, and what it takes to build")
-    system.install(before)
-    source = system.root / "usr/src/jitimer-1.0"
-    shutil.copytree(PROJECT, source, ignore=shutil.ignore_patterns(".git", build.OUT.name))
-
-    system.run(f"dkms add jitimer/1.0; dkms build -k {before.release} jitimer/1.0 || "
-               "{ cat /var/lib/dkms/jitimer/1.0/build/make.log; exit 1; }; "
-               f"dkms install -k {before.release} jitimer/1.0", "dkms add, build, install")
+                  and kernel.part("flavour") == ARCH and kernel.part("debian") == newest.part("debian"))
+    kernel, packages = commands()
+    system.hold_back(newest, before)
+    # The installer leaves this, and no initrd of it will be needed.
+    system.run("apt install --no-install-recommends initramfs-tools; "
+               "echo MODULES=list >/etc/initramfs-tools/conf.d/test", "installing initramfs-tools")
+    assert kernel.count(SUITE) == 2
+    system.run(kernel.replace(SUITE, f"={before.package_version}"), f"installing {before.release}")
+    debs = system.root / "root/build/deb"
+    debs.mkdir(parents=True)
+    for package in deb.make():
+        shutil.copy(package, debs)
+    system.run(packages, "installing the packages")
+    minimal = shutil.copytree(PROJECT / "tests/minimal", system.root / "usr/src/minimal-0.1")
+    (minimal / "dkms.conf").write_text(DKMS_CONF)
+    system.run(f"dkms install -k {before.release} minimal/0.1 || "
+               "{ cat /var/lib/dkms/minimal/0.1/build/make.log; exit 1; }", "dkms install minimal/0.1")
     system.loads(before)
 
-    system.install(newest)
-    system.loads(newest)
+    system.release()
+    system.run("apt update; apt upgrade", "upgrading")
     status = system.run("dkms status", "dkms status")
-    for kernel in (before, newest):
-        assert f"jitimer/1.0, {kernel.release}, x86_64: installed" in status
-    # What was made for the builds is gone.
-    assert not (system.root / "var/cache/jitimer").exists()
+    for module in ("jitimer/1.0", "minimal/0.1"):
+        for kernel in (before, newest):
+            assert f"{module}, {kernel.release}, x86_64: installed" in status
+    system.loads(newest)
 
-    system.run("dkms remove jitimer/1.0 --all", "dkms remove")
-    assert system.dkms_files() == []
+    # A kernel that goes takes along what was put into its headers.
+    assert [path for path in system.strangers() if f"linux-headers-{before.release}/rust/" in path]
+    system.run(f"apt purge linux-image-{before.release} linux-headers-{before.release}; apt autoremove --purge",
+               f"removing {before.release}")
+    version = before.release.removesuffix(f"-{ARCH}")
+    for there in (f"usr/src/linux-headers-{version}*", f"usr/lib/linux-kbuild-{version}"):
+        assert not list(system.root.glob(there))
+    # The other's is still there, and serves.
+    system.run(f"dkms remove minimal/0.1 --all; dkms install -k {newest.release} minimal/0.1",
+               "building minimal again")
+
+    # So do the packages.
+    system.run("dkms remove minimal/0.1 --all; rm -r /usr/src/minimal-0.1; apt purge jitimer-dkms rust-kdir",
+               "removing the packages")
+    assert not system.strangers()
+    for name in ("jitimer", "minimal.ko", "dkms/minimal", "rust-kdir", "rust_kdir"):
+        assert not system.left(name)
