@@ -4,7 +4,7 @@
 # their own.
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
-# A run of torture that is not to repeat another.
+# A run of torture, or of the fuzzer, that is not to repeat another.
 SEED ?= $(shell date +%s)
 
 # Everything but the plain build of modules happens in the tool root, which has what it needs. It ends
@@ -12,7 +12,7 @@ SEED ?= $(shell date +%s)
 ends-with-make := setpriv --pdeathsig KILL
 in-root := $(ends-with-make) scripts/in-root
 
-.PHONY: modules install modules_install uninstall samples clean run shell test torture bench jitter matrix deb dkms series in-tree rust-analyzer check doc fmt clippy shellcheck help
+.PHONY: modules install modules_install uninstall samples clean run shell test torture fuzz bench jitter matrix deb dkms series in-tree rust-analyzer check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -53,6 +53,10 @@ test: ## run all tests in VMs; T=PATTERN runs those whose names match (pytest's 
 
 torture: ## jitimer under torture, for long; SEED=N repeats a run; T= as for test
 	@$(in-root) scripts/test.py --torture -k 'test_torture$(if $(T), and ($(T)))' $(if $(SEED),--seed='$(SEED)')
+
+fuzz: ## random system calls on jitimer's file, judged by a model; SECONDS=600, SEED=N, KERNEL=rt; REPLAY=FILE
+	@$(in-root) scripts/fuzz.py $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(SECONDS),--seconds '$(SECONDS)') \
+		$(if $(REPLAY),--replay '$(REPLAY)',--seed '$(SEED)')
 
 bench: ## what the library costs beside plain C; SCALE=SECONDS: up to 1,024 readers at once instead
 	@$(in-root) scripts/bench.py $(if $(OUT),--out '$(OUT)') $(if $(SCALE),--scale '$(SCALE)') $(if $(README),--readme)
@@ -104,6 +108,9 @@ help: ## this text
 	@echo '              TDELAY=N      the parameter tdelay, in jiffies'
 	@echo '              S=SAMPLE      $(patsubst samples/%.rs,%,$(wildcard samples/*.rs))'
 	@echo "              P='NAME=VALUE ...', its parameters"
+	@echo 'for fuzz:     SECONDS=N     how long (default: 600); SEED=N, where random numbers start'
+	@echo '              KERNEL=test   or rt, or stock: the machine'
+	@echo '              REPLAY=FILE   run the program in FILE, as a finding is kept, 20 times'
 	@echo 'for bench:    README=1      put the result into the README; for jitter, too'
 	@echo '              OUT=FOLDER    for bench.json'
 	@echo 'for all:      JITIMER_CACHE=FOLDER, where kernels and tools are kept'
