@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The fuzzer: it finds nothing in jitimer; what is put in on purpose it finds, and makes small."""
+
+import re
+import shutil
+
+import pytest
+
+import build
+from cache import PROJECT, Failure
+import fuzz
+
+# Faults of the twin in C, which is built in no time: what is replaced by what, and the kinds of
+# what is to be found then.
+FAULTS = {
+    # poll() says that there is something to read where there is nothing.
+    "mask": ([("? EPOLLIN | EPOLLRDNORM : 0;", "? EPOLLIN | EPOLLRDNORM : EPOLLIN;")],
+             {"eagain", "asleep"}),
+    # It says nothing to those who wait.
+    "key": ([("wake_up_all(&r->wait);", "wake_up_poll(&r->wait, EPOLLOUT);")], {"asleep"}),
+    # The rest of a line, read later, is its beginning.
+    "torn": ([("iocb->ki_pos = r->offset;", "iocb->ki_pos = 0;")], {"stream"}),
+}
+
+
+@pytest.fixture
+def faulty(request):
+    """A machine with a stock kernel, and the twin with a fault; and the kinds that it may be."""
+    replacements, kinds = FAULTS[request.param]
+    # The same for all, so that only the twin is built again.
+    source = build.OUT / "fuzz-fault-source"
+    source.mkdir(parents=True, exist_ok=True)
+    for name in ("Kbuild", "src", "scripts", "tests"):
+        if (PROJECT / name).is_dir():
+            shutil.copytree(PROJECT / name, source / name, dirs_exist_ok=True)
+        else:
+            shutil.copy2(PROJECT / name, source / name)
+    twin = source / "tests/twins/jitimer_twin.c"
+    text = twin.read_text()
+    for old, new in replacements:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    twin.write_text(text)
+    with fuzz.machine_for("stock", "KTIMER_TWIN=y", source=source,
+                          build_name="fuzz-fault") as machine:
+        yield machine, kinds
+
+
+@pytest.mark.parametrize("faulty", FAULTS, indirect=True)
+def test_a_fault_is_found_and_made_small(faulty, tmp_path):
+    machine, kinds = faulty
+    with open(tmp_path / "log", "w", encoding="utf-8") as log:
+        calls, outcome, _ = fuzz.fuzz(machine, "1", log, sequences=200)
+        assert calls, "it was not found"
+        assert outcome.kinds & kinds
+        small, last, often = fuzz.minimise(machine, calls, outcome, times=3)
+        assert last.kinds & kinds
+        path = tmp_path / "found.txt"
+        fuzz.show(path, "stock", small, last, often, log)
+    # Loading it, opening the file, and what it takes to see it.
+    assert len(small) <= 8
+    assert fuzz.read_program(path) == small
+
+
+def test_nothing_is_found(tmp_path):
+    # About a minute; as much on a machine that is busy.
+    with fuzz.machine_for("test") as machine, open(tmp_path / "log", "w", encoding="utf-8") as log:
+        calls, outcome, count = fuzz.fuzz(machine, "1", log, sequences=15)
+        if calls:
+            fuzz.show(tmp_path / "found.txt", "test", *fuzz.minimise(machine, calls, outcome), log)
+    assert not outcome
+    assert all(count.values())
+
+
+def test_a_program_is_made_as_short_as_it_fails():
+    needed = ["a load", "b& open 0", "c& read 0 1 read"]
+    calls = [f"d sleep {number}" for number in range(50)]
+    calls[30:30], calls[20:20], calls[3:3] = needed[2:], needed[1:2], needed[:1]
+
+    def fails(less):
+        places = [" ".join(less).find(call.split("&")[-1].split(" ", 1)[1]) for call in needed]
+        return -1 not in places and places == sorted(places) and "c& read 0 1 read" in less
+    assert fails(calls)
+    assert fuzz.shorten(calls, fails, float("inf")) == ["a load", "b open 0", "c& read 0 1 read"]
+
+
+def test_programs_are_made_up_by_the_seed():
+    one, same, other = (fuzz.Maker(fuzz.random.Random(seed)) for seed in ("1", "1", "2"))
+    programs = [one.program() for _ in range(20)]
+    assert programs == [same.program() for _ in range(20)]
+    assert programs != [other.program() for _ in range(20)]
+    # In which all calls come up.
+    source = PROJECT.joinpath("tests/fuzz.c").read_text()
+    known = set(re.findall(r'!strcmp\(op, "(\w+)"\)', source)) | {"cont"}
+    programs += [one.program() for _ in range(200)]
+    assert {call.split()[1] for calls in programs for call in calls} == known
+
+
+def test_a_program_that_is_not_there(tmp_path):
+    with pytest.raises(Failure, match="can't read the program '/none': No such file"):
+        fuzz.read_program(fuzz.Path("/none"))
+    (tmp_path / "empty").write_text("# nothing\n")
+    with pytest.raises(Failure, match="there is no call in"):
+        fuzz.read_program(tmp_path / "empty")
