@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Builds the test kernel: the newest stock kernel's source, with every checker that can see a
-fault of a timer (tests/kernel.config), for amd64.
+"""Builds a kernel for tests from the newest stock kernel's source, for amd64.
 
-Prints the folder that it is built in: the KDIR for modules.
+'test' has every checker that can see a fault of a timer (tests/kernel.config). 'race' has KCSAN,
+which sees data races (tests/race.config), and a patch by which it sees those of Rust
+(tests/race.diff). Prints the folder that it is built in: the KDIR for modules.
 """
 
 import argparse
@@ -16,38 +17,73 @@ from cache import (CACHE, PROJECT, Failure, key, lock, made_whole, need_space, r
 import kernels
 
 FRAGMENT = PROJECT / "tests/kernel.config"
+# What each is made from: options, of which the last word counts, and patches of the source.
+KERNELS = {
+    "test": ([FRAGMENT], []),
+    "race": ([FRAGMENT, PROJECT / "tests/race.config"], [PROJECT / "tests/race.diff"]),
+}
 # Debian's source has its warnings looked at elsewhere; without them it builds a tenth faster.
 MAKE = ("make", "LLVM=-19", "ARCH=x86_64", "KCFLAGS=-w", f"-j{os.cpu_count() + 1}")
 IMAGE = "arch/x86/boot/bzImage"
 
 
-def check_options(config, fragment=None):
-    """Fails if a line of the fragment is not in the configuration made from it."""
-    fragment = fragment or FRAGMENT
-    wanted = re.findall(r"^CONFIG_.*$", fragment.read_text(), re.MULTILINE)
+def options(*fragments):
+    """The lines of configuration fragments, by the option; the last one of each."""
+    text = "".join(path.read_text() for path in fragments)
+    return {name: line for line, name in re.findall(
+        r"^((?:# )?(CONFIG_\w+)(?:=.*| is not set))$", text, re.MULTILINE)}
+
+
+def check_options(config, *fragments):
+    """Fails if an option of the fragments is not in the configuration made from them."""
+    fragments = fragments or [FRAGMENT]
+    wanted = [line for line in options(*fragments).values() if not line.startswith("#")]
     have = set(config.read_text().splitlines())
     lost = [line for line in wanted if line not in have]
     if lost:
-        raise Failure(f"options in {fragment} did not take; is something that they depend on "
-                      f"missing? {' '.join(lost)}")
+        raise Failure(f"options in {', '.join(map(str, fragments))} did not take; is something "
+                      f"that they depend on missing? {' '.join(lost)}")
 
 
-def make(kernel):
-    """Builds the test kernel from a stock kernel's source, if it isn't there; returns its folder."""
-    source = kernels.fetch_source(kernel)
-    made_from = key(toolchain(), CACHE, FRAGMENT.read_bytes(), *MAKE[:-1])
-    folder = CACHE / f"test-{kernel.package_version}-{made_from}"
+def patched(source, patches):
+    """A kernel's source with patches; its other files are those of the source in the cache."""
+    if not patches:
+        return source
+    folder = source.with_name(f"{source.name}-{key(*(path.read_bytes() for path in patches))}")
+    with lock(folder.name):
+        if not folder.exists():
+            with made_whole(folder) as new:
+                log = folder.name
+                step("copying the kernel's source", log,
+                     ["cp", "--archive", "--link", f"{source}/.", new])
+                # It replaces what it changes, and so changes nothing in the cache; which may be in
+                # somebody's repository.
+                step("patching it", log, ["git", "apply", *patches], cwd=new,
+                     env={**os.environ, "GIT_CEILING_DIRECTORIES": str(CACHE)})
+        use(folder)
+    return folder
+
+
+def make(kernel, name="test"):
+    """Builds a kernel from a stock kernel's source, if it isn't there; returns its folder."""
+    fragments, patches = KERNELS[name]
+    source = patched(kernels.fetch_source(kernel), patches)
+    made_from = key(toolchain(), CACHE, *(path.read_bytes() for path in [*fragments, *patches]),
+                    *MAKE[:-1])
+    folder = CACHE / f"{name}-{kernel.package_version}-{made_from}"
     with lock(folder.name):
         if folder.exists():
             use(folder)
             return folder
-        need_space(2, "the test kernel")
+        need_space(2, f"the {name} kernel")
         with made_whole(folder, resume=True) as new:
             build = [*MAKE, "-C", source, f"O={new}"]
-            step("configuring the test kernel", folder.name,
-                 [*build, f"KCONFIG_ALLCONFIG={FRAGMENT}", "allnoconfig"])
-            check_options(new / ".config")
-            step("building the test kernel (about ten minutes)", folder.name,
+            fragment = new / "fragment"
+            fragment.write_text("\n".join(options(*fragments).values()) + "\n")
+            step(f"configuring the {name} kernel", folder.name,
+                 [*build, f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"])
+            check_options(new / ".config", *fragments)
+            step(f"building the {name} kernel (about ten minutes)", folder.name,
                  [*build, "bzImage", "modules_prepare"])
             shutil.copy(new / "vmlinux.symvers", new / "Module.symvers")
             kernels.will_be_renamed(new, folder)
@@ -56,9 +92,11 @@ def make(kernel):
 
 def main():
     """The command."""
-    argparse.ArgumentParser(description=__doc__,
-                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    print(make(kernels.find()))
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kernel", nargs="?", choices=KERNELS, default="test",
+                        help="which one (default: %(default)s)")
+    print(make(kernels.find(), parser.parse_args().kernel))
 
 
 if __name__ == "__main__":
