@@ -12,7 +12,7 @@ SEED ?= $(shell date +%s)
 ends-with-make := setpriv --pdeathsig KILL
 in-root := $(ends-with-make) scripts/in-root
 
-.PHONY: modules install modules_install uninstall samples clean run shell test torture fuzz bench jitter matrix deb dkms series in-tree rust-analyzer check doc fmt clippy shellcheck help
+.PHONY: modules install modules_install uninstall samples clean run shell test torture fuzz bench jitter matrix deb dkms race coverage series in-tree rust-analyzer check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -74,6 +74,12 @@ deb: ## Debian packages of rust_kdir and of jitimer for DKMS, in build/deb
 dkms: ## those packages in a fresh Debian 13: a kernel, its upgrade, removal
 	@$(in-root) --bare true
 	@$(in-root) scripts/test.py --dkms
+
+race: ## the scenarios on a kernel that sees data races, of Rust, too; T= as for test
+	@$(in-root) scripts/test.py --race $(if $(T),-k '$(T)')
+
+coverage: ## the scenarios of the test kernel, and which lines of src/ they reach; T= as for test
+	@$(in-root) scripts/test.py --coverage $(if $(T),-k '$(T)')
 
 series: ## the library as patches for the kernel, in build/series
 	@$(in-root) scripts/series.py

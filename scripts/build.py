@@ -51,9 +51,9 @@ def stock(kernel, *arguments, **kwargs):
     return modules(rust_kdir.make(kernel), f"-j{os.cpu_count()}", *arguments, **kwargs)
 
 
-def debug(kernel, *arguments, **kwargs):
-    """Builds the modules, and the tests among them, for the test kernel."""
-    return modules(debug_kernel.make(kernel), *debug_kernel.MAKE[1:], "KTIMER_TESTS=m",
+def debug(kernel, *arguments, config="test", **kwargs):
+    """Builds the modules, and the tests among them, for the test kernel, or another one like it."""
+    return modules(debug_kernel.make(kernel, config), *debug_kernel.MAKE[1:], "KTIMER_TESTS=m",
                    *arguments, **kwargs)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from cache import ARCH, PROJECT, run_main
 import debug_kernel
+import kcov
 import kernels
 import rust_kdir
 
@@ -46,7 +47,11 @@ def main():
         # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
         # run is another one.
         more = ["--numprocesses=1", "-rP", f"--seed={random.randrange(10**9)}"]
-    if "--kernel" in sys.argv or "--dkms" in sys.argv:
+    if "--race" in sys.argv or "--coverage" in sys.argv:
+        # One machine; and what it comes to is worth showing.
+        more = ["--numprocesses=0", "-rP"]
+        debug_kernel.make(kernels.fetch(kernels.find()), "race" if "--race" in sys.argv else "test")
+    elif "--kernel" in sys.argv or "--dkms" in sys.argv:
         more = ["--numprocesses=1"]
     elif "--help" not in sys.argv:
         # Each leaves a CPU idle at times, so that both at once take less time than one by one.
@@ -63,6 +68,8 @@ def main():
                          plugins=[totals])
     if "--help" in sys.argv:
         return status
+    if "--coverage" in sys.argv:
+        kcov.show()
     print(f"{len(totals.passed - totals.failed)} passed, {len(totals.failed)} failed")
     return status
 

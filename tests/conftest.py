@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 import build
 from cache import ARCH
 import debug_kernel
+import kcov
+import kcsan
 import kernels
 from vm import Vm
 
@@ -21,6 +23,20 @@ OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
 
 # What is built for each kernel beside jitimer.
 MODULES = ("KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m", "KTIMER_BENCH=m")
+
+# What runs when it is asked for, by an option of that name, and nothing else then.
+ALONE = {
+    "dkms": "the test of DKMS",
+    "race": "all scenarios of the test kernel, and others, on one that sees data races",
+    "coverage": "all scenarios of the test kernel, with modules that note what is reached of them",
+}
+# Those that have a machine in place of the test kernel's.
+IN_PLACE = {"race": kcsan.RaceVm, "coverage": kcov.CoverageVm}
+
+
+def alone(config):
+    """Which of them was asked for."""
+    return next((name for name in ALONE if config.getoption(name)), None)
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +79,20 @@ def test_kernel(kernel):
 
 
 @pytest.fixture(scope="session")
+def race_kernel(kernel):
+    """The same of the kernel that sees data races."""
+    image = debug_kernel.make(kernel, "race") / debug_kernel.IMAGE
+    return image, build.debug(kernel, *MODULES, "KTIMER_RACE=m", config="race")
+
+
+@pytest.fixture(scope="session")
+def coverage_kernel(kernel):
+    """The same of the test kernel, with modules that note what is reached of them."""
+    image = debug_kernel.make(kernel) / debug_kernel.IMAGE
+    return image, kcov.build_modules(kernel)
+
+
+@pytest.fixture(scope="session")
 def twin_kernel(kernel, stock_kernel):
     """The same of the newest stock kernel, but jitimer from a folder of its own: its twin in C."""
     return *stock_kernel, build.stock(kernel, "KTIMER_TWIN=y", name="twin")
@@ -74,23 +104,31 @@ class Machines:
     def __init__(self, request):
         self.request = request
         self.running = {}
+        self.alone = alone(request.config)
+
+    def name(self, name):
+        """The machine that is to be used as the one of that name."""
+        return self.alone if name == "test" and self.alone in IN_PLACE else name
 
     def make(self, name, more=(), **options):
         """A machine that is not running yet; it has more files."""
+        name = self.name(name)
         image, *folders = self.request.getfixturevalue(f"{name}_kernel")
         modules = {path.name: path for folder in folders for path in sorted(folder.glob("*.ko"))}
         kernel = self.request.config.getoption("kernel")
         # The test kernel is for amd64 everywhere.
-        arch = kernel.arch if kernel else "amd64" if name == "test" else ARCH
+        test = name == "test" or name in IN_PLACE
+        arch = kernel.arch if kernel else "amd64" if test else ARCH
         files = [*options.pop("files", modules.values()), *build.guest_programs(arch),
                  *more]
-        given = {"test": {"memory": 1024}, "virtual": {"virtual": True}}.get(name, {})
+        given = {"memory": 1024} if test else {"virtual": True} if name == "virtual" else {}
         if self.request.config.getoption("torture"):
             given["cpus"] = 4
-        return Vm(image, files, arch=arch, **given, **options)
+        return IN_PLACE.get(name, Vm)(image, files, arch=arch, **given, **options)
 
     def get(self, name):
         """The running machine with that kernel. Another one that runs ends: an idle one costs."""
+        name = self.name(name)
         if name not in self.running:
             for other in list(self.running):
                 self.end(other)
@@ -100,7 +138,7 @@ class Machines:
 
     def end(self, name):
         """Ends a machine."""
-        machine = self.running.pop(name, None)
+        machine = self.running.pop(self.name(name), None)
         if machine:
             machine.close()
 
@@ -143,10 +181,11 @@ def machine(machines, request):
 @pytest.fixture
 def vm(machine):
     """A machine without jitimer; the test must leave it so, with no leak and no report."""
-    yield machine
-    left = machine.run("cat /proc/modules; cat /proc/jitimer 2>/dev/null").output
-    assert "jitimer" not in left and "inirq" not in left
-    machine.check()
+    with machine.used():
+        yield machine
+        left = machine.run("cat /proc/modules; cat /proc/jitimer 2>/dev/null").output
+        assert "jitimer" not in left and "inirq" not in left
+        machine.check()
 
 
 @pytest.fixture
@@ -165,6 +204,8 @@ def pytest_generate_tests(metafunc):
         if (metafunc.module.__name__ in OF_JITIMER and "stock" in names
                 and not metafunc.config.getoption("torture")):
             names = [*names, "twin"]
+        if alone(metafunc.config) in IN_PLACE:
+            names = [alone(metafunc.config)] if "test" in names else []
         given = metafunc.config.getoption("kernel")
         if given:
             # It stands for one of them.
@@ -181,7 +222,8 @@ def pytest_addoption(parser):
     parser.addoption("--kernel", type=kernels.Kernel.parse, metavar="RELEASE=VERSION",
                      help="all scenarios of a stock kernel, on this one only; its modules are "
                      "built already (see scripts/matrix.py)")
-    parser.addoption("--dkms", action="store_true", help="the test of DKMS, and no other")
+    for name, what in ALONE.items():
+        parser.addoption(f"--{name}", action="store_true", help=f"{what}, and no other test")
     parser.addoption("--torture", action="store_true",
                      help="the long form of tests/test_torture.py, with more CPUs")
     parser.addoption("--seed", default="1", help="where random numbers start (default: 1)")
@@ -195,7 +237,8 @@ def pytest_report_header(config):
 def pytest_configure(config):
     """Declares this project's markers."""
     config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
-    config.addinivalue_line("markers", "dkms: run with --dkms only")
+    for name in ALONE:
+        config.addinivalue_line("markers", f"{name}: run with --{name} only")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -204,7 +247,12 @@ def pytest_collection_modifyitems(config, items):
     def wanted(item):
         if config.getoption("kernel"):
             return "vm" in item.fixturenames and item.callspec.params.get("machine") == "given"
-        return bool(item.get_closest_marker("dkms")) == config.getoption("dkms")
+        if any(item.get_closest_marker(name) for name in ALONE):
+            return bool(item.get_closest_marker(alone(config) or "none"))
+        if alone(config) in IN_PLACE:
+            return "results" in item.fixturenames or (
+                "vm" in item.fixturenames and item.callspec.params.get("machine") == alone(config))
+        return not alone(config)
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = [item for item in items if wanted(item)]
     for item in items:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Machines whose kernel sees data races, by KCSAN (see scripts/debug_kernel.py)."""
+
+import contextlib
+import re
+
+from cache import Failure
+from vm import Reported, Vm
+
+# A report: its title, and both accesses with their stacks, between two lines.
+LINE = re.compile(r"^(?:\[[ .\d]*\] )?={66}\n", re.MULTILINE)
+RACE = re.compile(rf"{LINE.pattern}.*BUG: KCSAN: (?P<title>.*)\n(?:.*\n)*?{LINE.pattern}",
+                  re.MULTILINE)
+
+# Races that are C's own, by their titles, and why none of them is for this project to mend.
+KNOWN = {
+    "data-race in enqueue_timer / lock_timer_base":
+        "which lock a timer has is in its flags: they are read (marked) without it, and again with "
+        "it; where the timer is in the wheel is there, too, and written (unmarked) with the lock",
+}
+
+
+class RaceVm(Vm):
+    """A machine with KCSAN, which has failed if that reports a race that is not known."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # How often each of the known ones was reported.
+        self.known = {}
+        self.watchpoints = 0
+
+    def boot(self, timeout=600):
+        super().boot(timeout)
+        # It costs much, and what a kernel does at boot is not of interest.
+        self.run("echo 500 >/sys/module/kcsan/parameters/skip_watch; "
+                 "echo on >/sys/kernel/debug/kcsan")
+
+    def check(self):
+        # Lines and reports that are not whole yet are for the next time.
+        new = "".join(re.findall(".*\n", self.console()[self.checked:]))
+        lines = [line.start() for line in LINE.finditer(new)]
+        if len(lines) % 2:
+            new = new[:lines[-1]]
+        self.checked += len(new)
+        for race in RACE.finditer(new):
+            title = race["title"]
+            if title not in KNOWN:
+                raise Reported(f"a data race that is not known:\n{race[0]}")
+            self.known[title] = self.known.get(title, 0) + 1
+        self.judge(re.sub("BUG: KCSAN: .*", "", new))
+
+    def counters(self):
+        """What KCSAN has counted so far, by name."""
+        text = self.run("cat /sys/kernel/debug/kcsan").output
+        return {name: int(number)
+                for name, number in re.findall(r"^(\w+): (\d+)$", text, re.MULTILINE)}
+
+    @contextlib.contextmanager
+    def used(self):
+        """For as long as a test uses the machine, which fails if KCSAN does not look meanwhile."""
+        before = self.counters()
+        yield
+        after = self.counters()
+        count = after["setup_watchpoints"] - before["setup_watchpoints"]
+        if not after["enabled"] or count <= 0:
+            raise Failure(f"KCSAN has not looked: {after}")
+        self.watchpoints += count
+        print(f"{count} watchpoints, {self.watchpoints} on this machine; races on it that are C's own: "
+              f"{self.known or 'none'}")
