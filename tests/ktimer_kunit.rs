@@ -8,6 +8,7 @@ use common::{
         in_interrupt,
         irqs_disabled, //
     },
+    kunit::mark_skipped,
     module_param, //
 };
 use core::pin::Pin;
@@ -45,6 +46,8 @@ mod jiffies;
 mod races;
 #[path = "kunit/sync.rs"]
 mod sync;
+#[path = "kunit/tasklet.rs"]
+mod tasklet;
 #[path = "kunit/timer.rs"]
 mod timer;
 #[path = "kunit/timers.rs"]
@@ -91,6 +94,24 @@ impl TimerCallback for Pulse {
     fn run(&self, context: TimerContext<'_, Self>) {
         PULSES.fetch_add(1 + context.rearm(JiffiesDelta::TICK), Relaxed);
     }
+}
+
+/// Arms a timer on another CPU than this. Returns whether there is one.
+fn arm_elsewhere<T>(mut timer: Pin<&mut Timer<T>>, expires: Jiffies) -> bool {
+    let here = CpuId::current();
+    (0..nr_cpu_ids())
+        .filter_map(CpuId::from_u32)
+        .any(|cpu| cpu != here && timer.as_mut().arm_on(cpu, expires).is_ok())
+}
+
+/// Whether there is no other CPU. Then the test is skipped.
+fn alone() -> Result<bool> {
+    let mut timer = Count::timer(0)?;
+    let alone = !arm_elsewhere(timer.as_mut(), far());
+    if alone {
+        mark_skipped(c"it takes two CPUs");
+    }
+    Ok(alone)
 }
 
 /// Waits until something is so. Gives up after a minute: longer than a busy machine takes, and less
@@ -144,6 +165,76 @@ impl TimerCallback for Count {
         if self.count.fetch_add(1, Relaxed) < self.again {
             context.arm(Jiffies::now());
         }
+    }
+}
+
+/// A state whose end is watched: when it is dropped, it stays for as long as its timer, were that
+/// still armed, would take to expire.
+struct Watched {
+    seen: Arc<Seen>,
+    expires: Jiffies,
+    /// It arms itself again, for ever.
+    again: bool,
+}
+
+/// What is seen of it.
+struct Seen {
+    runs: Atomic<usize>,
+    runs_before_drop: Atomic<usize>,
+    drops: Atomic<usize>,
+}
+
+impl Seen {
+    fn runs(&self) -> usize {
+        self.runs.load(Relaxed)
+    }
+
+    /// Whether the state was dropped, once, and no callback has run since that began.
+    fn ended(&self) -> bool {
+        self.drops.load(Relaxed) == 1 && self.runs() == self.runs_before_drop.load(Relaxed)
+    }
+}
+
+impl Watched {
+    fn new(expires: Jiffies, again: bool) -> Result<(Self, Arc<Seen>)> {
+        let seen = Arc::new(
+            Seen {
+                runs: Atomic::new(0),
+                runs_before_drop: Atomic::new(0),
+                drops: Atomic::new(0),
+            },
+            GFP_KERNEL,
+        )?;
+        let state = Self {
+            seen: seen.clone(),
+            expires,
+            again,
+        };
+        Ok((state, seen))
+    }
+}
+
+impl TimerCallback for Watched {
+    fn run(&self, context: TimerContext<'_, Self>) {
+        self.seen.runs.fetch_add(1, Relaxed);
+        if self.again {
+            context.arm(Jiffies::now());
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let seen = &self.seen;
+        seen.runs_before_drop.store(seen.runs(), Relaxed);
+        let now = Jiffies::now();
+        let last = if self.expires.is_after(now) {
+            self.expires
+        } else {
+            now
+        };
+        let stayed = expired_by(last).is_ok();
+        seen.drops.fetch_add(usize::from(stayed), Relaxed);
     }
 }
 

@@ -44,11 +44,15 @@ mod tests {
             GFP_KERNEL,
         )?;
         timer.arm(Jiffies::now());
+        let give_up = Jiffies::now() + JiffiesDelta::from_millis(60_000);
         let mut seen = timer.seen.lock();
         while seen.is_none() {
-            timer.came.wait(&mut seen);
+            let _ = timer.came.wait_interruptible_timeout(&mut seen, 10_000);
             // Woken with the lock.
             assert!(in_interrupt());
+            if Jiffies::now().is_after(give_up) {
+                return Err(ETIMEDOUT);
+            }
         }
         assert_eq!(*seen, Some((true, true)));
         drop(seen);

@@ -115,6 +115,30 @@ mod tests {
     }
 
     #[test]
+    fn each_cpu_has_its_own_part_of_a_second() -> Result {
+        type Round = fn(JiffiesDelta, CpuId) -> JiffiesDelta;
+
+        let round: [Round; 2] = [JiffiesDelta::round_on, JiffiesDelta::round_up_on];
+        let long = JiffiesDelta::from_ticks(10 * JiffiesDelta::SECOND.as_ticks())?;
+        for round in round {
+            let mut phases = KVec::new();
+            for cpu in (0..nr_cpu_ids()).filter_map(CpuId::from_u32) {
+                let ends = loop {
+                    let before = Jiffies::now();
+                    let ends = before + round(long, cpu);
+                    if Jiffies::now() == before {
+                        break ends;
+                    }
+                };
+                phases.push(ends.as_raw() % JiffiesDelta::SECOND.as_ticks(), GFP_KERNEL)?;
+            }
+            // The numbers of two CPUs next to each other, at least, are told apart.
+            assert!(phases.windows(2).all(|pair| pair[0] != pair[1]));
+        }
+        Ok(())
+    }
+
+    #[test]
     fn spans_have_a_range() -> Result {
         let max = JiffiesDelta::MAX.as_ticks();
         assert_eq!(JiffiesDelta::from_ticks(max)?, JiffiesDelta::MAX);

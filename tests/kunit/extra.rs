@@ -167,26 +167,58 @@ mod tests {
         Ok(())
     }
 
+    /// For tests/test_kunit.py, which sees what flags each of these has when it is armed; it tells
+    /// them apart by how long that is for.
+    #[test]
+    fn flags_of_armed_timers() -> Result {
+        let after = |thousands: usize| -> Result<Jiffies> {
+            Ok(Jiffies::now() + JiffiesDelta::from_ticks(1000 * thousands)?)
+        };
+        let both = Flags::PINNED | Flags::DEFERRABLE;
+        // What is there already is not lost.
+        let joined = [Flags::PINNED, Flags::DEFERRABLE, both, both | Flags::PINNED];
+        for (thousands, flags) in (1..).zip(joined) {
+            let timer = KBox::pin_init(flags.on(new_timer!(CpuWitness::new())), GFP_KERNEL)?;
+            timer.arm(after(thousands)?);
+        }
+        let twice = Flags::PINNED.on(both.on(new_timer!(CpuWitness::new())));
+        let timer = KBox::pin_init(twice, GFP_KERNEL)?;
+        timer.arm(after(5)?);
+
+        let mut timer = KBox::pin_init(new_timer!(CpuWitness::new()), GFP_KERNEL)?;
+        timer.arm(after(6)?);
+        timer.as_mut().arm_local(after(7)?);
+        timer.as_mut().arm_global(after(8)?);
+        timer.as_mut().arm_on(CpuId::current(), after(9)?)?;
+
+        let timer = KBox::pin_init(new_irqsafe_timer!(IrqWitness(Atomic::new(0))), GFP_KERNEL)?;
+        timer.arm(after(10)?);
+        Ok(())
+    }
+
     #[test]
     fn in_a_static() -> Result {
-        static TIMER: GlobalTimer<CpuWitness> = GlobalTimer::new();
+        // One for each time that the suite runs: none can be initialised again.
+        static TIMERS: [GlobalTimer<CpuWitness>; 8] = [const { GlobalTimer::new() }; 8];
 
-        let failed = TIMER.init(Err::<Timer<CpuWitness>, Error>(EDOM));
-        if TIMER.get().is_none() {
-            // The suite runs for the first time.
-            assert_eq!(failed.err(), Some(EDOM));
-            let guard = TIMER.init(new_timer!(CpuWitness::new()))?;
-            assert_eq!(TIMER.init(new_timer!(CpuWitness::new())).err(), Some(EBUSY));
-            let timer = TIMER.get().ok_or(EINVAL)?;
-            timer.arm(Jiffies::now());
-            guard.seen()?;
-            timer.arm(far());
-            drop(guard);
-        }
-        let timer = TIMER.get().ok_or(EINVAL)?;
+        let Some(timer) = TIMERS.iter().find(|timer| timer.get().is_none()) else {
+            mark_skipped(c"its statics are used up; load the module again");
+            return Ok(());
+        };
+        let failed = timer.init(Err::<Timer<CpuWitness>, Error>(EDOM));
+        assert_eq!(failed.err(), Some(EDOM));
+        assert!(timer.get().is_none());
+        let guard = timer.init(new_timer!(CpuWitness::new()))?;
+        let again = || timer.init(new_timer!(CpuWitness::new())).err();
+        assert_eq!(again(), Some(EBUSY));
+        let timer = timer.get().ok_or(EINVAL)?;
+        timer.arm(Jiffies::now());
+        guard.seen()?;
+        timer.arm(far());
+        drop(guard);
         assert!(!timer.is_pending());
         assert!(timer.arm(far()).is_shut_down());
-        assert_eq!(TIMER.init(new_timer!(CpuWitness::new())).err(), Some(EBUSY));
+        assert_eq!(again(), Some(EBUSY));
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ mod tests {
         Ok(())
     }
 
-    /// What trying to take a lock came to in a callback: while a process has it, and after that.
+    /// What trying to take a lock came to in a callback, and once more while it has it.
     #[pin_data]
     struct Trier {
         #[pin]
@@ -73,17 +73,25 @@ mod tests {
         tried: Atomic<u32>,
     }
 
+    impl Trier {
+        const IN_VAIN: u32 = 1;
+        const ONCE: u32 = 2;
+        const TWICE: u32 = 3;
+    }
+
     impl TimerCallback for Trier {
         fn run(&self, context: TimerContext<'_, Self>) {
-            match self.lock.try_lock_with(&context) {
+            let tried = match self.lock.try_lock_with(&context) {
                 Some(mut guard) => {
                     *guard += 1;
-                    // It is held.
-                    assert!(self.lock.try_lock_with(&context).is_none());
-                    self.tried.store(2, Relaxed);
+                    match self.lock.try_lock_with(&context) {
+                        Some(_) => Self::TWICE,
+                        None => Self::ONCE,
+                    }
                 }
-                None => self.tried.store(1, Relaxed),
-            }
+                None => Self::IN_VAIN,
+            };
+            self.tried.store(tried, Relaxed);
         }
     }
 
@@ -97,8 +105,11 @@ mod tests {
             GFP_KERNEL,
         )?;
         trier.arm(Jiffies::now());
-        until(|| trier.tried.load(Relaxed) == 2)?;
+        until(|| trier.tried.load(Relaxed) != 0)?;
+        assert_eq!(trier.tried.load(Relaxed), Trier::ONCE);
         assert_eq!(*trier.lock.lock(), 1);
+        // It was released.
+        assert!(trier.lock.try_lock().is_some());
         Ok(())
     }
 }

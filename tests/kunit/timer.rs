@@ -71,19 +71,20 @@ mod tests {
     }
 
     /// Does something to a timer that is pending, before it expires; sees that it does not.
-    fn does_not_expire_after(what: impl Fn(Pin<KBox<Timer<Count>>>) -> Result) -> Result {
+    fn does_not_expire_after(what: impl Fn(&Timer<Count>)) -> Result {
         for _ in 0..100 {
             let timer = Count::timer(0)?;
-            let count = timer.count.clone();
             let expires = soon();
             timer.arm(expires);
-            what(timer)?;
+            what(&timer);
             if Jiffies::now().is_after(expires) {
                 // It was too late, and tells nothing.
                 continue;
             }
+            assert!(!timer.is_pending());
+            // All is still there that it would take.
             expired_by(expires)?;
-            assert_eq!(count.load(Relaxed), 0);
+            assert_eq!(timer.get(), 0);
             return Ok(());
         }
         Err(ETIMEDOUT)
@@ -91,13 +92,19 @@ mod tests {
 
     #[test]
     fn dropped_while_pending_it_does_not_run() -> Result {
-        does_not_expire_after(|timer| {
-            let count = timer.count.clone();
+        for _ in 0..100 {
+            let expires = soon();
+            let (state, seen) = Watched::new(expires, false)?;
+            let timer = KBox::pin_init(new_timer!(state), GFP_KERNEL)?;
+            timer.arm(expires);
             drop(timer);
-            // Its state is dropped, too: there is the caller's reference, and this.
-            drop(count);
-            Ok(())
-        })
+            assert!(seen.ended());
+            if seen.runs() == 0 {
+                return Ok(());
+            }
+            // It was too late, and tells nothing.
+        }
+        Err(ETIMEDOUT)
     }
 
     #[test]
@@ -112,17 +119,17 @@ mod tests {
 
     #[test]
     fn cancelled_it_does_not_run() -> Result {
-        let cancel: [fn(&Timer<Count>) -> bool; 3] = [Timer::cancel, Timer::cancel_sync, |timer| {
-            timer.try_cancel_sync() == Ok(true)
-        }];
+        let cancel: [fn(&Timer<Count>) -> bool; 5] = [
+            Timer::cancel,
+            Timer::cancel_sync,
+            |timer| timer.try_cancel_sync() == Ok(true),
+            Timer::shutdown,
+            Timer::shutdown_sync,
+        ];
         for cancel in cancel {
             does_not_expire_after(|timer| {
                 // `false` where it had expired already.
-                let _ = cancel(&timer);
-                assert!(!timer.is_pending());
-                // Which also waits, should it be running.
-                drop(timer);
-                Ok(())
+                let _ = cancel(timer);
             })?;
         }
         Ok(())
@@ -201,11 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn on_the_stack() {
-        stack_pin_init!(let idle = new_timer!(Idle));
-        idle.arm(far());
-        assert!(idle.cancel());
-        idle.arm(far());
+    fn on_the_stack() -> Result {
+        let expires = soon();
+        let (state, seen) = Watched::new(expires, false)?;
+        {
+            stack_pin_init!(let timer = new_timer!(state));
+            timer.arm(far());
+            assert!(timer.cancel());
+            timer.arm(expires);
+        }
+        assert!(seen.ended());
+        Ok(())
     }
 
     #[test]
@@ -338,14 +351,12 @@ mod tests {
 
     #[test]
     fn dropped_while_it_rearms_itself_for_ever_it_stops() -> Result {
-        let timer = Count::timer(usize::MAX)?;
-        let count = timer.count.clone();
+        let (state, seen) = Watched::new(Jiffies::now(), true)?;
+        let timer = KBox::pin_init(new_timer!(state), GFP_KERNEL)?;
         timer.arm(Jiffies::now());
-        timer.until(3)?;
+        until(|| seen.runs() >= 3)?;
         drop(timer);
-        let at_drop = count.load(Relaxed);
-        expired_by(Jiffies::now())?;
-        assert_eq!(count.load(Relaxed), at_drop);
+        assert!(seen.ended());
         Ok(())
     }
 

@@ -98,32 +98,35 @@ mod tests {
         Ok(())
     }
 
+    impl TimerCallbacks<8> for Watched {
+        const CALLBACKS: [TimerFn<Self, 8>; 8] = [Self::again; 8];
+    }
+
+    impl Watched {
+        fn again(&self, context: TimerContext<'_, Self, 8>) {
+            self.seen.runs.fetch_add(1, Relaxed);
+            context.arm(Jiffies::now());
+        }
+    }
+
     #[test]
     fn the_state_is_dropped_once_after_all_of_them() -> Result {
-        struct Owned {
-            count: Arc<Atomic<usize>>,
-        }
-
-        impl TimerCallbacks<8> for Owned {
-            const CALLBACKS: [TimerFn<Self, 8>; 8] = [Self::count; 8];
-        }
-
-        impl Owned {
-            fn count(&self, context: TimerContext<'_, Self, 8>) {
-                self.count.fetch_add(1, Relaxed);
-                context.arm(Jiffies::now());
+        let arm: [fn(&Timers<Watched, 8>) -> bool; 3] = [
+            |all| !all.timer::<0>().arm(Jiffies::now()).is_shut_down(),
+            |all| !all.timer::<3>().arm(Jiffies::now()).is_shut_down(),
+            |all| !all.timer::<7>().arm(Jiffies::now()).is_shut_down(),
+        ];
+        for arm in arm {
+            let (state, seen) = Watched::new(Jiffies::now(), true)?;
+            {
+                stack_pin_init!(let all = new_timer!(
+                    state, "1", "2", "3", "4", "5", "6", "7", "8",
+                ));
+                assert!(arm(&all));
+                until(|| seen.runs() >= 3)?;
             }
+            assert!(seen.ended());
         }
-
-        let count = Arc::new(Atomic::new(0), GFP_KERNEL)?;
-        let its_count = count.clone();
-        stack_pin_init!(let owned = new_timer!(
-            Owned { count: its_count },
-            "1", "2", "3", "4", "5", "6", "7", "8",
-        ));
-        owned.timer::<0>().arm(Jiffies::now());
-        owned.timer::<7>().arm(Jiffies::now());
-        until(|| count.load(Relaxed) > 4)?;
         Ok(())
     }
 }
