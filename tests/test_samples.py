@@ -36,6 +36,13 @@ def test_kt_every_ten_seconds(virtual):
     assert printed[-1] == "kt_global_data.count = [5]"
 
 
+def test_kt_does_not_drift(virtual):
+    # Two ticks each. A timer that is armed from when it runs, which is a tick after it was due, would
+    # get to two thirds of that.
+    printed = log(virtual, "kt", "insmod kt.ko period_ms=8; sleep 2.1; rmmod kt")
+    assert printed.count("Entering: timer_callback") >= 2000 // 8
+
+
 def test_oneshot(virtual):
     assert log(virtual, "oneshot", """
         insmod oneshot.ko
@@ -74,6 +81,33 @@ def test_counter(vm):
         rmmod counter""").split()
     # 125 periods of two ticks, whether the callback was late or not.
     assert int(second) - int(first) >= 124
+
+
+@pytest.mark.kernels("test")
+def test_counter_counts_periods_that_it_missed(vm):
+    # The callbacks of the races keep the timers of one CPU waiting for ticks, and of the other, too.
+    races = "ktimer_races.*_waits_for_a_callback_elsewhere"
+    output = run(vm, f"""
+        printf '{races}' >/sys/module/kunit/parameters/filter_glob
+        insmod jit.ko
+        look() {{ cat /proc/jitcounter; head -n 1 /proc/currentime; cat /proc/jitcounter; }}
+        for cpu in 0 1; do
+            taskset -c $cpu insmod counter.ko period_ms=4
+            look
+            for i in $(seq 10); do insmod ktimer_kunit.ko; rmmod ktimer_kunit; done
+            look
+            rmmod counter
+        done
+        rmmod jit
+        printf '*' >/sys/module/kunit/parameters/filter_glob""", 300).split()
+    assert len(output) == 2 * 2 * 5
+    for start in 0, 10:
+        # Before and after: the count, jiffies in two widths and the time, and the count again.
+        (least, jiffies, *_, most), (least_then, jiffies_then, *_, most_then) = (
+            output[start:start + 5], output[start + 5:start + 10])
+        passed = int(jiffies_then, 16) - int(jiffies, 16)
+        # One is due between the tick and its softirq.
+        assert int(least_then) - int(most) - 1 <= passed <= int(most_then) - int(least) + 1
 
 
 @pytest.mark.parametrize("way", ["jitbusy", "jitsched", "jitqueue", "jitschedto"])
@@ -152,6 +186,34 @@ def test_currentime(vm):
     assert float(real) > 1e9
 
 
+def test_currentime_has_the_coarse_time_second(virtual):
+    # That of the last tick: earlier than the other, but where a tick comes between the two; and the
+    # same for all that is read within a tick.
+    lines = run(virtual, "insmod jit.ko; for i in $(seq 40); do cat /proc/currentime; done; "
+                         "rmmod jit").splitlines()
+    exact = [line.split()[2] for line in lines[::2]]
+    coarse = [line.strip() for line in lines[1::2]]
+    assert len(exact) == len(coarse) == 40
+    assert sum(one > other for one, other in zip(exact, coarse)) >= 39
+    assert len(set(coarse)) < len(set(exact)) == 40
+
+
+@pytest.mark.parametrize("name, ours, other", [("jitasklet", "TASKLET", "HI"),
+                                               ("jitasklethi", "HI", "TASKLET")])
+def test_jit_tasklets_have_their_priority(virtual, name, ours, other):
+    # A softirq each; the kernel itself has next to none of either.
+    before, after = [
+        {row[0].rstrip(":"): sum(map(int, row[1:])) for row in map(str.split, text.splitlines()[1:])}
+        for text in run(virtual, f"""
+            insmod jit.ko
+            cat /proc/softirqs; echo --
+            for i in $(seq 10); do cat /proc/{name} >/dev/null; done
+            cat /proc/softirqs
+            rmmod jit""").split("--\n")]
+    assert after[ours] - before[ours] >= 10 * 5
+    assert after[other] - before[other] < 10
+
+
 @pytest.mark.parametrize("name", ["jitasklet", "jitasklethi"])
 def test_jit_tasklets(vm, name):
     series = samples(run(vm, f"insmod jit.ko; cat /proc/{name}; rmmod jit"))
@@ -175,6 +237,18 @@ def test_context(vm):
     assert "interrupt" in yes["hrtimer"]
     assert ("hardirq" in yes["hrtimer"]) == (not rt)
     assert len(lines) == 8
+    if not rt:
+        # There, part of it is counted elsewhere.
+        assert yes["hrtimer"] >= {"hardirq", "irqs-off"}
+        for where, row in table.items():
+            count = int(row["preempt-count"], 16)
+            # How much of the rest is for what differs from kernel to kernel.
+            softirq, hardirq = count & 0xff00, count >> 16
+            assert row == {
+                "interrupt": f"{int(bool(softirq or hardirq))}", "softirq": f"{int(bool(softirq))}",
+                "serving": f"{int(bool(count & 0x100))}", "hardirq": f"{int(bool(hardirq))}",
+                "atomic": f"{int(bool(count))}", "irqs-off": row["irqs-off"],
+                "preempt-count": f"{count:08x}"}, where
 
 
 def wheel(text):
