@@ -12,7 +12,7 @@ SEED ?= $(shell date +%s)
 ends-with-make := setpriv --pdeathsig KILL
 in-root := $(ends-with-make) scripts/in-root
 
-.PHONY: modules install modules_install uninstall samples clean run shell test torture fuzz bench jitter matrix deb dkms race coverage series in-tree rust-analyzer check doc fmt clippy shellcheck help
+.PHONY: modules install modules_install uninstall samples clean run shell test torture fuzz bench jitter matrix mutants deb dkms race coverage series in-tree rust-analyzer check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -68,6 +68,10 @@ matrix: ## all scenarios on every stock kernel; K=7.3 F=rt A=arm64: on those; RE
 	@$(if $(shell command -v python3),$(ends-with-make),$(in-root)) scripts/matrix.py $(if $(K),--series '$(K)') $(if $(F),--flavour '$(F)') \
 		$(if $(A),--arch '$(A)') $(if $(README),--readme)
 
+mutants: ## do tests notice when the sources are broken, one change at a time? N=20: of so many, by SEED=; F=timer.rs
+	@$(in-root) scripts/mutants.py $(if $(N),--count '$(N)') $(if $(F),--file '$(F)') $(if $(LIST),--list) \
+		$(if $(filter command environment,$(origin SEED)),--seed '$(SEED)')
+
 deb: ## Debian packages of rust_kdir and of jitimer for DKMS, in build/deb
 	@$(in-root) scripts/deb.py
 
@@ -117,6 +121,9 @@ help: ## this text
 	@echo 'for fuzz:     SECONDS=N     how long (default: 600); SEED=N, where random numbers start'
 	@echo '              KERNEL=test   or rt, or stock: the machine'
 	@echo '              REPLAY=FILE   run the program in FILE, as a finding is kept, 20 times'
+	@echo 'for mutants:  N=NUMBER      of so many only, chosen at random; SEED=SEED: others'
+	@echo '              F=TEXT        of the files that have this in their path'
+	@echo '              LIST=1        show them, and try none'
 	@echo 'for bench:    README=1      put the result into the README; for jitter, too'
 	@echo '              OUT=FOLDER    for bench.json'
 	@echo 'for all:      JITIMER_CACHE=FOLDER, where kernels and tools are kept'

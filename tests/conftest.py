@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The machines that the tests run in."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -15,14 +16,18 @@ import debug_kernel
 import kcov
 import kcsan
 import kernels
+import vm as runner
 from vm import Vm
 
 
 # The scenarios of jitimer alone. Its twin in C passes them, too.
 OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
 
-# What is built for each kernel beside jitimer.
-MODULES = ("KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m", "KTIMER_BENCH=m")
+
+@pytest.fixture(scope="session")
+def modules(request):
+    """What is built for each kernel beside jitimer."""
+    return request.config.getoption("modules").split()
 
 # What runs when it is asked for, by an option of that name, and nothing else then.
 ALONE = {
@@ -53,9 +58,9 @@ def given_kernel(request):
 
 
 @pytest.fixture(scope="session")
-def stock_kernel(kernel):
+def stock_kernel(kernel, modules):
     """The same of the newest stock kernel."""
-    return kernel.image, build.stock(kernel, *MODULES)
+    return kernel.image, build.stock(kernel, *modules)
 
 
 @pytest.fixture(scope="session")
@@ -65,24 +70,24 @@ def virtual_kernel(stock_kernel):
 
 
 @pytest.fixture(scope="session")
-def rt_kernel():
+def rt_kernel(modules):
     """The same of the newest stock kernel with PREEMPT_RT."""
     kernel = kernels.fetch(kernels.find(flavour=f"rt-{ARCH}"))
-    return kernel.image, build.stock(kernel, *MODULES)
+    return kernel.image, build.stock(kernel, *modules)
 
 
 @pytest.fixture(scope="session")
-def test_kernel(kernel):
+def test_kernel(kernel, modules):
     """The same of the test kernel; the modules with tests are among those."""
     image = debug_kernel.make(kernel) / debug_kernel.IMAGE
-    return image, build.debug(kernel, *MODULES)
+    return image, build.debug(kernel, *modules)
 
 
 @pytest.fixture(scope="session")
-def race_kernel(kernel):
+def race_kernel(kernel, modules):
     """The same of the kernel that sees data races."""
     image = debug_kernel.make(kernel, "race") / debug_kernel.IMAGE
-    return image, build.debug(kernel, *MODULES, "KTIMER_RACE=m", config="race")
+    return image, build.debug(kernel, *modules, "KTIMER_RACE=m", config="race")
 
 
 @pytest.fixture(scope="session")
@@ -206,6 +211,7 @@ def pytest_generate_tests(metafunc):
             names = [*names, "twin"]
         if alone(metafunc.config) in IN_PLACE:
             names = [alone(metafunc.config)] if "test" in names else []
+        names = [name for name in names if name in (metafunc.config.getoption("on") or names)]
         given = metafunc.config.getoption("kernel")
         if given:
             # It stands for one of them.
@@ -224,6 +230,14 @@ def pytest_addoption(parser):
                      "built already (see scripts/matrix.py)")
     for name, what in ALONE.items():
         parser.addoption(f"--{name}", action="store_true", help=f"{what}, and no other test")
+    parser.addoption("--on", action="append", metavar="MACHINE",
+                     help="of the scenarios only those of this machine: stock, rt, test or twin; may "
+                     "be repeated")
+    parser.addoption("--modules", metavar="WORDS", help="what is built beside jitimer, for make "
+                     "(default: '%(default)s')",
+                     default="KTIMER_ORIGINAL=m KTIMER_SAMPLES=m KTIMER_BENCH=m")
+    parser.addoption("--first-failure", action="store_true",
+                     help="a KUnit case that fails ends its machine: the rest does not matter")
     parser.addoption("--torture", action="store_true",
                      help="the long form of tests/test_torture.py, with more CPUs")
     parser.addoption("--seed", default="1", help="where random numbers start (default: 1)")
@@ -239,6 +253,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
     for name in ALONE:
         config.addinivalue_line("markers", f"{name}: run with --{name} only")
+    if config.getoption("first_failure"):
+        runner.REPORT = re.compile(rf"{runner.REPORT.pattern}|\bnot ok \d")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The script that breaks the sources to see whether tests notice: on a tree of one file."""
+
+import json
+
+import pytest
+
+from cache import Failure
+import mutants
+
+FILE = "src/lib.rs"
+
+SOURCE = """\
+fn stop(&self) {
+    // SAFETY: It is initialised.
+    unsafe { bindings::timer_delete(self.raw()) };
+    self.stage.store(Self::EMPTY, Release);
+    let flags = Self::ONE | Self::TWO;
+    self.waiters.notify_all(); // All of them.
+}
+"""
+
+# As cargo-mutants prints it.
+THEIRS = [{"file": f"samples/../{FILE}", "diff": """\
+--- src/lib.rs
++++ replace stop with ()
+@@ -1,7 +1,3 @@
+ fn stop(&self) {
+-    // SAFETY: It is initialised.
+-    unsafe { bindings::timer_delete(self.raw()) };
+-    self.stage.store(Self::EMPTY, Release);
+-    let flags = Self::ONE | Self::TWO;
+-    self.waiters.notify_all(); // All of them.
++    () /* ~ changed by cargo-mutants ~ */
+ }
+"""}]
+
+# It notices one of the mutants only, and what does not end.
+TEST = """\
+from pathlib import Path
+
+def test_it():
+    text = Path("src/lib.rs").read_text()
+    while "for ever" in text:
+        pass
+    assert "timer_delete(" in text
+"""
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A tree, which is its own copy."""
+    for name in ("OUT", "TREE", "PROJECT"):
+        monkeypatch.setattr(mutants, name, tmp_path)
+    monkeypatch.setattr(mutants, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(mutants, "STAGES", [("src/", (("tests/test_it.py",),))])
+    monkeypatch.setattr(mutants, "state", lambda: "this")
+    for name, text in ((FILE, SOURCE), ("tests/test_it.py", TEST), ("tests/conftest.py", """\
+def pytest_addoption(parser):
+    parser.addoption("--first-failure", action="store_true")
+""")):
+        mutants.put(name, text.encode())
+    (tmp_path / "log").mkdir()
+    return tmp_path
+
+
+def test_own_rules():
+    found = {mutant.diff().split(": ", 1)[1] for mutant in mutants.own(FILE, SOURCE)}
+    delete, store, flags, notify = SOURCE.splitlines()[2:6]
+    changes = [("left out", line, None) for line in (delete, store, notify)]
+    changes += [(f"{name} for timer_delete", delete, delete.replace("timer_delete", name))
+                for name in ("timer_delete_sync", "timer_shutdown", "timer_shutdown_sync")]
+    changes += [("'Relaxed' for 'Release'", store, store.replace("Release", "Relaxed")),
+                ("'' for 'Self::ONE | '", flags, "    let flags = Self::TWO;"),
+                ("'' for ' | Self::TWO'", flags, "    let flags = Self::ONE;"),
+                ("'as_raw()' for 'notify_all()'", notify, notify.replace("notify_all", "as_raw"))]
+    assert found == {"\n".join([what, f"-{old}", *([] if new is None else [f"+{new}"])])
+                     for what, old, new in changes}
+
+
+def test_what_cargo_mutants_makes():
+    (mutant,) = mutants.theirs(json.dumps(THEIRS))
+    assert (mutant.file, mutant.line, mutant.what) == (FILE, 2, "replace stop with ()")
+    assert mutant.apply(SOURCE) == "fn stop(&self) {\n    ()\n}\n"
+    with pytest.raises(Failure, match="is not what 'replace stop with"):
+        mutant.apply("\n" + SOURCE)
+
+
+def change(old, new):
+    """A mutant of the tree's file."""
+    (line,) = [line for line in SOURCE.splitlines() if old in line]
+    return mutants.Mutant(FILE, SOURCE.splitlines().index(line) + 1, "x", (line,),
+                          (line.replace(old, new),))
+
+
+def test_killed_or_not(tree, monkeypatch, capfd):
+    killed, survivor, equivalent, endless = (
+        change("timer_delete", "timer_shutdown"), change("Release", "Relaxed"),
+        change("Self::ONE | ", ""), change("// All", "// for ever, all"))
+    listed = mutants.equivalents("""# What it is.
+
+src/lib.rs:
+-let flags = Self::ONE | Self::TWO;
++let flags = Self::TWO;
+Two has one.
+""")
+    assert listed == {equivalent.identity(): "Two has one."}
+    assert mutants.Run([killed, survivor, equivalent], listed).go() == [survivor]
+    assert (tree / FILE).read_text() == SOURCE
+    assert "SURVIVES" in capfd.readouterr().err
+    monkeypatch.setattr(mutants, "LIMIT", 5)
+    run = mutants.Run([killed, survivor, equivalent, endless], listed)
+    assert run.go() == [survivor]
+    assert run.results[killed.diff()] == "tests/test_it.py::test_it"
+    assert run.results[endless.diff()] == "time"
+    assert run.table()[-1] == ["all", "4", "2", "0", "1", "1", "1"]
+    # All of that is known the next time; and is not, of another state of the tree.
+    monkeypatch.setattr(mutants, "run_tests", None)
+    assert mutants.Run([killed, survivor], listed).go() == [survivor]
+    monkeypatch.setattr(mutants, "state", lambda: "another")
+    assert not mutants.Run([killed], listed).results
+
+
+def test_tests_that_fail_anyway_kill_nothing(tree):
+    mutants.put("tests/test_it.py", b"def test_it():\n    assert False\n")
+    with pytest.raises(Failure, match="test_it fails as it is"):
+        mutants.Run([change("Release", "Relaxed")], {}).go()
+
+
+@pytest.mark.parametrize("text", ["src/lib.rs\n-a\n+b\nNo colon.", "src/lib.rs:\n-a\n+b\n",
+                                  "src/lib.rs:\nNo change.\n"])
+def test_list_of_equivalent_ones(text):
+    with pytest.raises(Failure, match="not a file with a colon"):
+        mutants.equivalents(text)
+
+
+def test_each_file_has_tests_and_the_list_can_be_read():
+    for path in (mutants.PROJECT / "src").rglob("*.rs"):
+        assert mutants.stages(str(path.relative_to(mutants.PROJECT)))
+    mutants.equivalents(mutants.EQUIVALENT.read_text())
