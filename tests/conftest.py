@@ -23,12 +23,6 @@ from vm import Vm
 # The scenarios of jitimer alone. Its twin in C passes them, too.
 OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
 
-
-@pytest.fixture(scope="session")
-def modules(request):
-    """What is built for each kernel beside jitimer."""
-    return request.config.getoption("modules").split()
-
 # What runs when it is asked for, by an option of that name, and nothing else then.
 ALONE = {
     "dkms": "the test of DKMS",
@@ -42,6 +36,12 @@ IN_PLACE = {"race": kcsan.RaceVm, "coverage": kcov.CoverageVm}
 def alone(config):
     """Which of them was asked for."""
     return next((name for name in ALONE if config.getoption(name)), None)
+
+
+@pytest.fixture(scope="session")
+def modules(request):
+    """What is built for each kernel beside jitimer."""
+    return request.config.getoption("modules").split()
 
 
 @pytest.fixture(scope="session")

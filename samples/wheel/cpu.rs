@@ -52,6 +52,8 @@ impl Records for Kinds {
     type Data = ();
     type Record = Row;
 
+    const HEADER: &'static str = "timer       armed-on ran-on\n";
+
     fn open((): &(), _opener: &Opener<'_>) -> impl PinInit<Self, Error> {
         Ok(Self)
     }
@@ -72,10 +74,7 @@ impl Records for Kinds {
         Ok(Some((number, row)))
     }
 
-    fn show(row: &Row, before: Option<&Row>, m: &SeqFile) {
-        if before.is_none() {
-            seq_print!(m, "timer       armed-on ran-on\n");
-        }
+    fn show(row: &Row, _before: Option<&Row>, m: &SeqFile) {
         let Row {
             kind,
             armed_on,

@@ -53,6 +53,9 @@ impl Records for Levels {
     type Data = ();
     type Record = Row;
 
+    const HEADER: &'static str =
+        "     delay level granularity        due        ran     late percent\n";
+
     fn open((): &(), _opener: &Opener<'_>) -> impl PinInit<Self, Error> {
         Ok(Self)
     }
@@ -89,13 +92,7 @@ impl Records for Levels {
         Ok(Some((number, row)))
     }
 
-    fn show(row: &Row, before: Option<&Row>, m: &SeqFile) {
-        if before.is_none() {
-            seq_print!(
-                m,
-                "     delay level granularity        due        ran     late percent\n"
-            );
-        }
+    fn show(row: &Row, _before: Option<&Row>, m: &SeqFile) {
         let Row {
             delay,
             level,

@@ -238,6 +238,8 @@ impl<S: Source> Records for SeriesFile<S> {
     type Data = S::Data;
     type Record = Sample;
 
+    const HEADER: &'static str = "   time   delta  inirq    pid   cpu command\n";
+
     fn open(data: &S::Data, opener: &Opener<'_>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self { source <- S::open(data, opener)? }? Error)
     }
@@ -271,9 +273,6 @@ impl<S: Source> Records for SeriesFile<S> {
     }
 
     fn show(sample: &Sample, before: Option<&Sample>, m: &SeqFile) {
-        if before.is_none() {
-            seq_file::write(m, b"   time   delta  inirq    pid   cpu command\n");
-        }
         seq_numbers!(
             m,
             "" time: usize[9] = sample.time.as_raw(),

@@ -240,10 +240,10 @@ static int jitimer_show(struct seq_file *m, void *v)
 	struct sample *sample = &r->sample;
 	size_t begin = m->count;
 
-	if (r->lost)
-		seq_printf(m, "# %llu lost\n", r->lost);
 	if (!r->begun)
 		seq_puts(m, "   time   delta  inirq    pid   cpu command\n");
+	if (r->lost)
+		seq_printf(m, "# %llu lost\n", r->lost);
 	seq_printf(m, "%9lu  %3ld     %u    %6d   %u   ", sample->time,
 		   r->begun ? sample->time - r->before : 0, sample->in_interrupt,
 		   sample->pid, sample->cpu);
@@ -334,14 +334,19 @@ static ssize_t jitimer_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	while (iov_iter_count(to)) {
 		ret = read_some(m->private, iocb, to, nonblocking || total);
+		if (ret == -EFAULT) {
+			ret = fault_in(to);
+			if (!ret)
+				continue;
+		}
 		if (ret > 0) {
 			total += ret;
-		} else if (ret != -EFAULT || fault_in(to)) {
-			/* What was read comes first, and the end when the module goes. */
-			if (!ret || total || READ_ONCE(unloading))
-				break;
-			return ret;
+			continue;
 		}
+		/* What was read comes first, and the end when the module goes. */
+		if (!ret || ret == -ENODEV || total || READ_ONCE(unloading))
+			break;
+		return ret;
 	}
 	return total;
 }

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     bindings,
+    seq_file,
     this_module,
     viewer::Opener,
     wait::{
@@ -57,6 +58,9 @@ pub trait Records: Send + Sync + Sized + 'static {
     /// A record.
     type Record: Send + Unpin;
 
+    /// What the file begins with.
+    const HEADER: &'static str = "";
+
     /// Opens the file.
     fn open(data: &Self::Data, opener: &Opener<'_>) -> impl PinInit<Self, Error>;
 
@@ -75,8 +79,8 @@ pub trait Records: Send + Sync + Sized + 'static {
         stop: &Stop,
     ) -> Result<Option<(u64, Self::Record)>>;
 
-    /// Writes out a record that comes after the record `before`, or begins the file; it has some
-    /// text. If `m` has no room for it, this is called again with more room.
+    /// Writes out a record that comes after the record `before`, or is the first; it has some text.
+    /// If `m` has no room for it, this is called again with more room.
     fn show(record: &Self::Record, before: Option<&Self::Record>, m: &SeqFile);
 
     /// Who waits for the next record, if a nonblocking [`next`](Self::next) ever fails: they are
@@ -315,13 +319,21 @@ impl<R: Records> OpenFile<R> {
         // SAFETY: As above.
         while unsafe { bindings::iov_iter_count(iter) } > 0 && (total == 0 || !is_made) {
             // SAFETY: As above.
-            match unsafe { this.read(iocb, iter, nonblocking || total > 0) } {
+            let result = match unsafe { this.read(iocb, iter, nonblocking || total > 0) } {
                 Ok(0) => break,
-                Ok(read) => total = total.wrapping_add(read as isize),
+                Ok(read) => {
+                    total = total.wrapping_add(read as isize);
+                    continue;
+                }
                 // SAFETY: As above.
-                Err(EFAULT) if unsafe { fault_in(iter) }.is_ok() => (),
+                Err(EFAULT) => unsafe { fault_in(iter) },
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(()) => (),
                 // What was read comes first, and the end when the module goes.
                 Err(_) if total > 0 || this.shared().stop.is_requested() => break,
+                Err(ENODEV) => break,
                 Err(error) => return error.to_errno() as isize,
             }
         }
@@ -373,6 +385,9 @@ impl<R: Records> OpenFile<R> {
             // SAFETY: `m` is in use by this call only.
             let room = unsafe { bindings::seq_room(m) };
             let lost = number.wrapping_sub(place.number) as usize;
+            if place.before.is_none() {
+                seq_file::write(file, R::HEADER.as_bytes());
+            }
             if lost > 0 {
                 crate::seq_numbers!(file, "# " lost: usize = lost; " lost\n");
             }
