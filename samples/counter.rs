@@ -20,12 +20,12 @@ use common::{
     proc_fs::{
         Entry,
         Show, //
-    }, //
+    },
+    seq_numbers, //
 };
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
-    seq_print,
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -61,7 +61,7 @@ impl TimerCallback for Counter {
 
 impl Show for Counter {
     fn show(&self, m: &SeqFile) {
-        seq_print!(m, "{}\n", self.count.load(Relaxed));
+        seq_numbers!(m, "" count: usize = self.count.load(Relaxed); "\n");
     }
 }
 

@@ -41,22 +41,31 @@ impl TimerCallback for Message {
     }
 }
 
+/// The module's struct is where it stays, so the timer may be in there.
+#[pin_data(PinnedDrop)]
 struct OneShot {
-    _timer: Pin<KBox<Timer<Message>>>,
+    #[pin]
+    timer: Timer<Message>,
 }
 
-impl kernel::Module for OneShot {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
+impl kernel::InPlaceModule for OneShot {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pr_alert!("Initializing a module with timer.\n");
         let delay_ms = DELAY_MS.value() as u32;
-        let timer = KBox::pin_init(new_timer!(Message { delay_ms }), GFP_KERNEL)?;
-        timer.arm(Jiffies::now() + JiffiesDelta::from_millis(delay_ms));
-        Ok(Self { _timer: timer })
+        try_pin_init!(Self {
+            timer <- new_timer!(Message { delay_ms }),
+        }? Error)
+        .pin_chain(move |this| {
+            this.timer
+                .arm(Jiffies::now() + JiffiesDelta::from_millis(delay_ms));
+            Ok(())
+        })
     }
 }
 
-impl Drop for OneShot {
-    fn drop(&mut self) {
+#[pinned_drop]
+impl PinnedDrop for OneShot {
+    fn drop(self: Pin<&mut Self>) {
         pr_alert!("Goodbye, cruel world!\n");
     }
 }
