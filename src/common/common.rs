@@ -10,10 +10,9 @@
 //! - [`tasklet`]: tasklets, to compare with timers.
 //! - [`context`]: where the code that asks is running.
 //! - [`time`]: other clocks than jiffies, and letting time pass.
-//! - `kunit`, where there is KUnit: tests that skip themselves.
+//! - [`kunit`]: tests that skip themselves.
 
 pub mod context;
-#[cfg(CONFIG_KUNIT)]
 pub mod kunit;
 pub mod module_param;
 pub mod proc_fs;

@@ -159,13 +159,14 @@ mod tests {
         if alone()? {
             return Ok(());
         }
-        let stop: [(fn(&Timer<Spinner>) -> bool, bool); 2] =
-            [(Timer::cancel, false), (Timer::shutdown, true)];
-        for (stop, refused) in stop {
+        for refused in [false, true] {
             eventually(|| {
                 let timer = spinning()?;
                 let progress = &timer.0;
-                let found = stop(&timer);
+                let found = match refused {
+                    false => timer.cancel(),
+                    true => timer.shutdown(),
+                };
                 let ended = progress.ended.load(Relaxed);
                 progress.released.store(true, Relaxed);
                 until(|| progress.ended.load(Relaxed))?;

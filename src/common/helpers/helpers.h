@@ -41,8 +41,6 @@ bool common_helper_proc_shows_all_tasks(const struct file *file);
 pid_t common_helper_current_task(struct pid_namespace *ns, const struct cred *own_only,
 				 char comm[TASK_COMM_LEN]);
 
-#if IS_ENABLED(CONFIG_KUNIT)
 void common_helper_kunit_mark_skipped(const char *why);
-#endif
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "helpers.h"
 
+/* Only where there is KUnit is there something that calls it. */
 #if IS_ENABLED(CONFIG_KUNIT)
 void common_helper_kunit_mark_skipped(const char *why)
 {
