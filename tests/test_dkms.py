@@ -118,7 +118,9 @@ class System:
         known = {line for file in (self.root / "var/lib/dpkg/info").glob("*.list")
                  for line in file.read_text().splitlines()}
         found = (f"/{path.relative_to(self.root)}" for top in ("usr/src", "usr/lib")
-                 for folder in (self.root / top).glob("linux-*") for path in (folder, *folder.rglob("*")))
+                 for folder in (self.root / top).glob("linux-*")
+                 # A link to a folder is one thing: what is in there is known by its own name.
+                 for path in (folder, *(() if folder.is_symlink() else folder.rglob("*"))))
         return sorted(path for path in found if path not in known)
 
     def left(self, name):
