@@ -128,7 +128,7 @@ struct OpenFile<R: Records> {
     shared: NonNull<Shared<R::Data>>,
     #[pin]
     place: Mutex<Place<R::Record>>,
-    /// What is in `place`, for `show`: set by who has locked it.
+    /// What is in `place`, for `show`: set, and used, by who has locked it only.
     shown: Cell<*mut Place<R::Record>>,
 }
 
@@ -250,7 +250,7 @@ impl<R: Records> OpenFile<R> {
     ///
     /// They must be those of a file of the entry that is being opened.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: The file is being opened.
+        // SAFETY: The file, whose inode is that of the entry, is being opened.
         let (data, opener) = unsafe { (bindings::pde_data(inode), Opener::from_raw(file)) };
         from_result(|| {
             if !this_module::is_live() {
@@ -331,9 +331,10 @@ impl<R: Records> OpenFile<R> {
             };
             match result {
                 Ok(()) => (),
-                // What was read comes first, and the end when the module goes.
-                Err(_) if total > 0 || this.shared().stop.is_requested() => break,
-                Err(ENODEV) => break,
+                // What was read comes first.
+                Err(_) if total > 0 => break,
+                // The module goes: that is the end.
+                Err(error) if error == ENODEV || this.shared().stop.is_requested() => break,
                 Err(error) => return error.to_errno() as isize,
             }
         }

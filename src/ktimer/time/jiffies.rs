@@ -116,6 +116,7 @@ impl Jiffies {
         let period = period.as_ticks().max(1);
         let next = self.0.wrapping_add(period);
         let missed = if now.is_after(Self(next)) {
+            // It is less than half of what there is, and so is a period.
             now.0.wrapping_sub(next).wrapping_add(period - 1) / period
         } else {
             0
