@@ -8,6 +8,7 @@ on, or starts again, the next time.
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import platform
@@ -26,6 +27,7 @@ if not os.environ.get("HOME"):
 CACHE = Path(os.environ.get("JITIMER_CACHE") or Path(
     os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "jitimer")).resolve()
 LOGS = CACHE / "log"
+TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
 
 # Debian's name of this machine's architecture.
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine())
@@ -128,18 +130,62 @@ def toolchain():
                  for name in ("rustc", "bindgen", "ld")))
 
 
+@functools.cache
+def claim(folder):
+    """Makes the cache, unless the folder is somebody's; it stays while this runs."""
+    tag = folder / "CACHEDIR.TAG"
+    try:
+        others = [] if not folder.exists() else sorted(
+            path.name for path in folder.iterdir()
+            if path.name != "lost+found" and not (path == tag and not tag.stat().st_size))
+        if others and not (tag.exists() and tag.read_text() == TAG):
+            raise Failure(f"'{folder}' is no cache of this project: it has '{others[0]}'; set "
+                          "JITIMER_CACHE to a folder of its own")
+        folder.mkdir(parents=True, exist_ok=True)
+        if not others:
+            tag.write_text(TAG)
+            (folder / ".gitignore").write_text("*\n")
+        (folder / "lock").mkdir(exist_ok=True)
+        file = open(folder / "lock/use", "w", encoding="ascii")  # pylint: disable=consider-using-with
+    except OSError as error:
+        raise Failure(f"can't write the cache '{folder}' ({error.strerror}); set JITIMER_CACHE to a "
+                      "folder that you may write, and that has space") from None
+    take(file, fcntl.LOCK_SH)
+    return file
+
+
+def take(file, how=fcntl.LOCK_EX):
+    """Locks a file; says so where that takes waiting."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"waiting for another run that holds {file.name}")
+        fcntl.flock(file, how)
+
+
 @contextlib.contextmanager
 def lock(name):
-    """Holds a lock of the cache; says so where that takes waiting."""
-    path = CACHE / "lock" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="ascii") as file:
+    """Holds a lock of the cache."""
+    claim(CACHE)
+    with open(CACHE / "lock" / name, "w", encoding="ascii") as file:
+        take(file)
+        yield
+
+
+def discard(folder):
+    """Removes a folder of the cache, unless somebody is at it; what is left of it has another name."""
+    with open(CACHE / "lock" / folder.name.removesuffix(".new"), "w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another run that holds {file.name}")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            return False
+        new = folder.with_name(f"{folder.name.removesuffix('.new')}.new")
+        if folder != new and folder.exists():
+            shutil.rmtree(new, ignore_errors=True)
+            folder.rename(new)
+        if new.exists():
+            shutil.rmtree(new)
+    return True
 
 
 def need_space(gigabytes, what):
@@ -181,8 +227,9 @@ def use(folder):
         # What is half made has its lock's time; its own may be that of what was unpacked there.
         lock_of = CACHE / "lock" / other.stem
         used = lock_of if other.suffix == ".new" and lock_of.exists() else other
-        if other.is_dir() and time.time() - used.stat().st_mtime > 14 * 24 * 3600:
-            shutil.rmtree(other)
+        with contextlib.suppress(FileNotFoundError):
+            if other.is_dir() and time.time() - used.stat().st_mtime > 14 * 24 * 3600:
+                discard(other)
 
 
 def step(what, log_name, command, *, hints=(), **kwargs):

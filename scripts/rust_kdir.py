@@ -28,8 +28,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from cache import (ARCH, CACHE, PROJECT, Failure, enter_root, key, lock, made_whole, need_space, run_main, say,
-                   step, toolchain, use)
+from cache import (ARCH, CACHE, PROJECT, Failure, claim, discard, enter_root, key, lock, made_whole, need_space,
+                   run_main, say, step, toolchain, use)
 import headers
 import kernels
 
@@ -273,6 +273,7 @@ def show_list():
 
 def clean(release):
     """Removes what was made, and fetched, for a kernel; for all of them without a release."""
+    claim(CACHE)
     gone = [folder for kind in ("kdir", "stock")
             for folder in CACHE.glob(f"{kind}-{release or '*'}_*")]
     kept = [folder.name for kind in ("kdir", "stock", "test") for folder in CACHE.glob(f"{kind}-*")
@@ -282,9 +283,7 @@ def clean(release):
         if not any(version in name for name in kept):
             gone.append(source)
     for folder in gone:
-        with lock(folder.name.removesuffix(".new")):
-            shutil.rmtree(folder)
-        say(f"removed {folder}")
+        say(f"removed {folder}" if discard(folder) else f"{folder} stays: another run is at it")
     if not gone:
         say("there is nothing to remove")
 

@@ -3,8 +3,10 @@
 
 import dataclasses
 import errno
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -160,19 +162,17 @@ def test_a_source_package_that_is_gone(kernel):
     assert in_cache() == before
 
 
-def test_clean(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "CACHE", tmp_path)
-    monkeypatch.setattr(rust_kdir, "CACHE", tmp_path)
+def test_clean(empty_cache):
     one, two = "7.3.4+deb13-amd64_7.3.4-1", "7.3.4+deb13-rt-amd64_7.3.4-1"
     other, tested = "7.2.9+deb13-amd64_7.2.9-1", "test-7.2.6-1-abc"
     names = [f"kdir-{one}-abc", f"kdir-{one}-def.new", f"stock-{one}", f"kdir-{two}-abc",
              f"stock-{two}", f"kdir-{other}-abc", tested, "root-abc", "source-7.3.4-1",
              "source-7.2.9-1", "source-7.2.6-1"]
     for name in names:
-        (tmp_path / name).mkdir()
+        (empty_cache / name).mkdir()
 
     def left():
-        return {path.name for path in tmp_path.iterdir()} - {"lock"}
+        return {path.name for path in empty_cache.iterdir() if path.name in names}
 
     rust_kdir.clean("7.3.4+deb13-amd64")
     assert set(names) - left() == {name for name in names if one in name}
@@ -181,6 +181,60 @@ def test_clean(tmp_path, monkeypatch):
     rust_kdir.clean(None)
     # What the test kernel is built with stays.
     assert left() == {tested, "root-abc", "source-7.2.6-1"}
+
+
+def test_clean_leaves_what_another_is_at(empty_cache, capsys):
+    names = [f"kdir-7.3.4+deb13-{flavour}_7.3.4-1-abc" for flavour in ("amd64", "rt-amd64")]
+    for name in (names[0], f"{names[1]}.new"):
+        (empty_cache / name).mkdir()
+    with cache.lock(names[1]):
+        rust_kdir.clean(None)
+    assert not (empty_cache / names[0]).exists() and (empty_cache / f"{names[1]}.new").exists()
+    assert f"{names[1]}.new stays: another run is at it" in capsys.readouterr().err
+
+
+def test_what_is_half_removed_is_not_taken_for_whole(empty_cache, monkeypatch):
+    folder = empty_cache / "stock-one"
+    (folder / "sub").mkdir(parents=True)
+    os.utime(folder, (0, 0))
+
+    def killed(path, **_):
+        if path.exists():
+            (path / "sub").rmdir()
+            raise KeyboardInterrupt
+    other = empty_cache / "stock-two"
+    other.mkdir()
+    for remove in (lambda: cache.discard(folder), lambda: cache.use(other)):
+        (folder / "sub").mkdir(parents=True, exist_ok=True)
+        os.utime(folder, (0, 0))
+        with monkeypatch.context() as patched:
+            patched.setattr(cache.shutil, "rmtree", killed)
+            with pytest.raises(KeyboardInterrupt):
+                remove()
+        assert not folder.exists()
+        shutil.rmtree(empty_cache / "stock-one.new")
+
+
+def test_two_runs_remove_what_nobody_uses(empty_cache, monkeypatch):
+    used, old = empty_cache / "kdir-used", empty_cache / "kdir-old"
+    for folder in (used, old):
+        folder.mkdir()
+        os.utime(folder, (0, 0))
+    with cache.lock("kdir-old"):
+        cache.use(used)
+    assert old.exists()
+    # The other run was quicker.
+    stat = Path.stat
+
+    def late(path, **options):
+        result = stat(path, **options)
+        if path == old:
+            old.rmdir()
+        return result
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", late)
+        cache.use(used)
+    assert used.exists() and not old.exists()
 
 
 def test_the_image_of_an_installed_kernel(kernel, monkeypatch):
@@ -219,6 +273,15 @@ class Headers:
         for path in (folder / "Makefile", folder / "scripts", self.top / "kbuild/scripts/mod",
                      self.top / "src/linux-headers-common/Makefile"):
             path.unlink()
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    """A cache with nothing in it."""
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
+    monkeypatch.setattr(rust_kdir, "CACHE", tmp_path)
+    cache.claim(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import build
+import cache
 from cache import CACHE, PROJECT
 import kernels
 import rust_kdir
@@ -41,7 +42,7 @@ mount --rbind /dev "$target/dev"
 mount -t tmpfs tmpfs "$target/proc"
 stage extracting
 [ ! "${FILL-}" ] || head -c "$FILL" /dev/zero >"$target/usr/zero"
-programs=$(printf '/usr/bin/%s ' sh env sleep cat touch ls mkfifo mount readlink \
+programs=$(printf '/usr/bin/%s ' sh env true sleep cat touch ls mkfifo mount readlink \
     setpriv umount unshare)
 cp $programs "$target/usr/bin"
 ldd $programs | grep -o "/[^ :]* (" | tr -d "( " | sort -u |
@@ -64,6 +65,7 @@ class Setup:
                             if not name.startswith("JITIMER_")}
         self.environment["JITIMER_CACHE"] = str(self.cache)
         self.in_root = [PROJECT / "scripts/in-root", "--bare"]
+        self.clean = [PROJECT / "scripts/in-root", "--clean"]
 
     def stand_in(self):
         """Has roots be made by the stand-in."""
@@ -273,7 +275,7 @@ def test_hardly_any_space(setup):
     mount = f"mount -t tmpfs -o size=%s tmpfs {setup.cache}"
     said = setup.refused(*private(mount % "100m", *setup.in_root, "true"))
     assert "the tool root needs 300 MB in" in said
-    full = f"{mount % '8k'}; ! head -c 8k /dev/zero >{setup.cache}/zero 2>/dev/null"
+    full = f"mount -t tmpfs -o nr_inodes=1 tmpfs {setup.cache}"
     assert "can't write the cache" in setup.refused(*private(full, *setup.in_root, "true"))
 
 
@@ -299,13 +301,105 @@ def test_mounts_that_an_older_version_left(setup):
         subprocess.run(["mount", "--bind", precious, old / "dev"], check=True)
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", old / "dev/below"], check=True)
         if clean:
-            setup.run(PROJECT / "scripts/in-root", "--clean")
-            assert not list(setup.cache.glob("*"))[1:]
+            setup.run(*setup.clean)
+            assert not list(setup.cache.glob("root-*"))
         else:
             setup.run(*setup.in_root, "ls")
             assert list(setup.cache.glob("root-*")) == [root]
         assert (precious / "file").exists()
         setup.check()
+
+
+# Takes the cache's lock for a moment, as a step does.
+LOCK = ("import cache\ndef main():\n    with cache.lock('one'):\n        pass\n"
+        "cache.run_main(main, root=False)\n")
+
+
+@pytest.mark.parametrize("name", ["notes", ".gitignore", "root-of-my-own", "CACHEDIR.TAG"])
+def test_folder_of_somebodys(setup, name):
+    mine = setup.cache / name
+    setup.cache.mkdir()
+    mine.write_text("mine")
+    environment = {"PYTHONPATH": str(PROJECT / "scripts")}
+    for command in ([*setup.in_root, "true"], setup.clean, [sys.executable, "-c", LOCK],
+                    [PROJECT / "scripts/rust_kdir.py", "--clean"]):
+        assert (f"'{setup.cache}' is no cache of this project: it has '{name}'; "
+                in setup.refused(*command, **environment))
+    assert list(setup.cache.iterdir()) == [mine] and mine.read_text() == "mine"
+
+
+def test_folder_of_a_run_that_came_no_further(setup):
+    for script in ([*setup.in_root, "true"], [sys.executable, "-c", LOCK]):
+        shutil.rmtree(setup.cache, ignore_errors=True)
+        (setup.cache / "lost+found").mkdir(parents=True)
+        (setup.cache / "CACHEDIR.TAG").touch()
+        setup.run(*script, PYTHONPATH=str(PROJECT / "scripts"))
+        assert (setup.cache / "CACHEDIR.TAG").read_text() == cache.TAG
+        # The other takes it for its own.
+        setup.run(*setup.clean)
+
+
+def test_clean_leaves_what_is_not_from_here(setup):
+    setup.run(*setup.in_root, "true")
+    (setup.cache / "notes").write_text("mine")
+    for name in ("stock-a", "kdir-b.new", "in-tree-c"):
+        (setup.cache / name / "folder").mkdir(parents=True)
+    (setup.cache / "kvm-1").touch()
+    setup.run(*setup.clean)
+    assert sorted(path.name for path in setup.cache.iterdir()) == [
+        ".gitignore", "CACHEDIR.TAG", "lock", "notes"]
+    assert "tool root made" in setup.run(*setup.in_root, "true")[1]
+
+
+def test_clean_while_the_cache_is_used(setup):
+    with subprocess.Popen([*setup.in_root, "sh", "-c", "echo ready; read line; touch /tmp/file; ls"],
+                          env=setup.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, cwd=PROJECT) as user:
+        assert user.stdout.readline() == "ready\n"
+        assert f"something uses '{setup.cache}'" in setup.refused(*setup.clean)
+        # A second one may.
+        setup.run(*setup.in_root, "true")
+        assert "README.md" in user.communicate("\n")[0]
+    setup.run(*setup.clean)
+    # So it is with what runs outside of a root.
+    with subprocess.Popen([sys.executable, "-c", LOCK.replace("pass", "print('ready', flush=True); input()")],
+                          env=setup.environment | {"PYTHONPATH": str(PROJECT / "scripts")},
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout.readline() == "ready\n"
+        assert f"something uses '{setup.cache}'" in setup.refused(*setup.clean)
+        user.communicate("\n")
+    assert user.returncode == 0
+
+
+@pytest.mark.parametrize("one", [False, True], ids=["group", "one"])
+@pytest.mark.parametrize("name", SIGNALS)
+def test_clean_is_interrupted(setup, name, one):
+    setup.run(*setup.in_root, "true")
+    (root,) = setup.cache.glob("root-*")
+    # It stops at the removal of the root, half of which is gone then.
+    program = setup.folder / "bin/rm"
+    program.write_text(f"#!/bin/sh\n[ ! -e {root}.new/usr ] || {{ /bin/rm -r {root}.new/usr/bin; echo half >&2; "
+                       "sleep infinity; }\n")
+    program.chmod(0o755)
+    setup.stop(setup.clean, "half", name, one=one)
+    program.unlink()
+    assert not root.exists()
+    assert "tool root made" in setup.run(*setup.in_root, "ls")[1]
+
+
+def test_old_root_that_is_used(setup):
+    with subprocess.Popen([*setup.in_root, "sh", "-c", "echo ready; read line; ls /usr"], env=setup.environment,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True) as user:
+        assert user.stdout.readline() == "ready\n"
+        (root,) = setup.cache.glob("root-*")
+        idle = setup.cache / "root-0123"
+        idle.mkdir()
+        for old in (root, idle):
+            os.utime(old, (0, 0))
+        setup.run(*setup.in_root, "--suite=forky", "true")
+        assert user.communicate("\n")[0] == "bin\n"
+    assert root.exists() and not idle.exists()
 
 
 def test_root_without_admin_and_without_user_namespaces(setup):
@@ -424,7 +518,7 @@ def test_torture_of_the_set_up(request, tmp_path):
     assert len(stages) > 7
     for stage in stages:
         for name in SIGNALS:
-            setup.run(PROJECT / "scripts/in-root", "--clean")
+            setup.run(*setup.clean)
             status, said = setup.stop(command, stage, name)
             assert status in (-9, 0, 128 + signal.Signals[f"SIG{name}"]), said
     assert "tool root made" in setup.run(*command)[1]
