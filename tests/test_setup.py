@@ -35,6 +35,7 @@ stage() {
     [ "$1" != "${STOP-}" ] || { setsid sleep infinity & sleep infinity; }
 }
 trap '' INT
+[ ! "${SHOW-}" ] || echo "I: ${SHOW}: $* ${http_proxy-}"
 stage downloading
 mkdir "$target"/{proc,sys,dev,tmp,etc,usr,usr/bin,var,var/lib,var/lib/apt,var/cache,var/cache/apt}
 touch "$target/etc/resolv.conf"
@@ -69,11 +70,16 @@ class Setup:
 
     def stand_in(self):
         """Has roots be made by the stand-in."""
-        (self.folder / "bin").mkdir()
-        program = self.folder / "bin/mmdebstrap"
-        program.write_text(MMDEBSTRAP)
+        self.program("mmdebstrap", MMDEBSTRAP)
+        self.environment["PATH"] = f"{self.folder / 'bin'}:{self.environment['PATH']}"
+
+    def program(self, name, text):
+        """Has a program be another one."""
+        program = self.folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text)
         program.chmod(0o755)
-        self.environment["PATH"] = f"{program.parent}:{self.environment['PATH']}"
+        return program
 
     def run(self, *command, status=0, cwd=None, **environment):
         """Runs a command, which is to end so; returns what it prints, and what it says."""
@@ -289,6 +295,55 @@ def test_full_disk_during_a_step(setup):
     assert said.endswith(f"steps.py: there is no space left in {setup.cache}\n")
 
 
+@pytest.mark.parametrize("mirrors, wanted", [
+    (["Debian Debian-Security http://one/", "Debian Debian http://two/"], "http://two/"),
+    (["Debian Debian mirror+file:/etc/apt/mirrors/debian.list", "Debian Debian https://two/"], "https://two/"),
+    (["Debian Debian cdrom:[Debian GNU/Linux 13]/", "Debian Debian file:/srv/debian/", "Ubuntu Ubuntu http://three/"],
+     ""),
+    (["Debian Debian http://archive.one/debian/", "Debian Debian http://snapshot.two/archive/debian/1/"],
+     ""),
+], ids=["security", "list", "disk", "archive"])
+def test_mirror_of_this_machine(setup, mirrors, wanted):
+    setup.program("apt-get", "#!/bin/sh\n" + "".join(f"echo '{mirror}'\n" for mirror in mirrors))
+    _, said = setup.run(*setup.in_root, "true", SHOW="asked")
+    (asked,) = re.findall(r"asked: .*(?:root-\S*\.new)(.*)", said)
+    assert asked.strip() == wanted
+    # What is to be trusted then.
+    assert ("ca-certificates" in said) == wanted.startswith("https:")
+
+
+def test_mirror_that_a_root_can_not_reach(setup):
+    for mirror in ("file:/srv/debian", "mirror+file:/etc/apt/mirrors.list", "/srv/debian"):
+        assert (f"JITIMER_MIRROR is '{mirror}', which the tool root can't reach; "
+                in setup.refused(*setup.in_root, "true", JITIMER_MIRROR=mirror))
+    assert not setup.cache.exists()
+    assert "http://mine/debian\n" in setup.run(*setup.in_root, "true", JITIMER_MIRROR="http://mine/debian",
+                                               SHOW="asked")[1].replace(" \n", "\n")
+
+
+def test_proxy_of_this_machine(setup):
+    setup.program("apt-config", "#!/bin/sh\necho \"apt_http='http://proxy:3142/'\"\n")
+    _, said = setup.run(*setup.in_root, "true", SHOW="asked")
+    assert re.search(r"asked: .* http://proxy:3142/\n", said)
+    show = ("sh", "-c", "echo $http_proxy $https_proxy")
+    assert setup.run(*setup.in_root, *show)[0] == "http://proxy:3142/ http://proxy:3142/\n"
+    assert setup.run(*setup.in_root, *show, http_proxy="http://mine/")[0] == "http://mine/ http://proxy:3142/\n"
+    setup.program("apt-config", "#!/bin/sh\necho \"apt_http='DIRECT'\"\n")
+    assert setup.run(*setup.in_root, *show)[0] == "\n"
+
+
+def test_without_debians_keys(setup):
+    asked = setup.folder / "asked"
+    setup.program("apt-get", f"#!/bin/sh\necho $* >>{asked}\n")
+    setup.run(*setup.in_root, "true")
+    assert not [line for line in asked.read_text().splitlines() if line.startswith("install")]
+    setup.run(*setup.clean)
+    _, said = setup.run(*private("mount -t tmpfs tmpfs /usr/share/keyrings", *setup.in_root, "true"))
+    assert "installing mmdebstrap on this system" in said
+    (install,) = [line for line in asked.read_text().splitlines() if line.startswith("install")]
+    assert install.endswith(" mmdebstrap debian-archive-keyring")
+
+
 def test_mounts_that_an_older_version_left(setup):
     setup.run(*setup.in_root, "ls")
     precious = setup.folder / "precious"
@@ -377,10 +432,8 @@ def test_clean_is_interrupted(setup, name, one):
     setup.run(*setup.in_root, "true")
     (root,) = setup.cache.glob("root-*")
     # It stops at the removal of the root, half of which is gone then.
-    program = setup.folder / "bin/rm"
-    program.write_text(f"#!/bin/sh\n[ ! -e {root}.new/usr ] || {{ /bin/rm -r {root}.new/usr/bin; echo half >&2; "
-                       "sleep infinity; }\n")
-    program.chmod(0o755)
+    program = setup.program("rm", f"#!/bin/sh\n[ ! -e {root}.new/usr ] || {{ /bin/rm -r {root}.new/usr/bin; "
+                            "echo half >&2; sleep infinity; }\n")
     setup.stop(setup.clean, "half", name, one=one)
     program.unlink()
     assert not root.exists()
