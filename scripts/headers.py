@@ -5,17 +5,31 @@ They lie beside what dpkg has put there and knows of. A list of what is where li
 it can all be taken away again, even when the headers themselves are gone.
 """
 
+import contextlib
+import os
 import re
 import shutil
 from pathlib import Path
 
-from cache import Failure
+from cache import Failure, take
 
 # What tells that metadata is ours: what it was made for, and where the rest of it is, a line each.
 MARK = ".rust_kdir"
 
+# What keeps two runs apart, whatever cache each has: apt's, and that of whoever is root. Nobody else
+# may hold it.
+LOCK = Path("/run/rust-kdir.lock")
+
 # What the build of a module takes of a folder that was made.
 WANTED = ("rust/*.rmeta", "rust/*.so", "rust/kernel/generated_*.rs")
+
+
+@contextlib.contextmanager
+def lock():
+    """Holds the lock of this system's headers."""
+    with open(LOCK, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        take(file)
+        yield
 
 
 def read_mark(folder):

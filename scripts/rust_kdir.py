@@ -222,11 +222,17 @@ def install(kernel):
     """Puts the metadata for a kernel into its headers, where that isn't; returns where they are."""
     there = kernel.headers
     what_for = f"{kernel} {toolchain()}"
-    if (there / "rust/libkernel.rmeta").exists() and headers.made_for(there) in (None, what_for):
+
+    def is_there():
+        return (there / "rust/libkernel.rmeta").exists() and headers.made_for(there) in (None, what_for)
+    if is_there():
         return there
     if not os.access(there, os.W_OK):
         raise Failure(f"can't write {there}; are you root?")
-    with lock("headers"):
+    with headers.lock():
+        # Another run may have put it there meanwhile.
+        if is_there():
+            return there
         headers.put(there, make(kernel), kernel.source, what_for)
         try:
             vermagic = check_vermagic(kernel, there)
@@ -242,12 +248,12 @@ def uninstall(release):
     """Takes the metadata out of a kernel's headers again; out of all without a release."""
     found = [there for there in headers.everywhere()
              if release in (None, there.name.removeprefix("linux-headers-"))]
-    with lock("headers"):
-        for there in found:
-            if not os.access(there, os.W_OK):
-                raise Failure(f"can't write {there}; are you root?")
+    for there in found:
+        if not os.access(there, os.W_OK):
+            raise Failure(f"can't write {there}; are you root?")
+        with headers.lock():
             headers.take_away(there)
-            say(f"took the metadata out of {there}")
+        say(f"took the metadata out of {there}")
     if not found:
         say("there is nothing to take away")
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tool that makes folders for KDIR: what it checks, and what it says and leaves when it can't."""
 
+import contextlib
 import dataclasses
 import errno
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -383,6 +385,52 @@ def test_without_space_headers_are_as_before(debian, put, monkeypatch):
     with pytest.raises(Failure, match="can't put the metadata into .*No space left"):
         put(cloud)
     assert debian.files() == before
+
+
+# Takes metadata away by a cache of its own, and headers that are not the system's.
+UNINSTALL = """
+import sys
+from pathlib import Path
+import headers, rust_kdir
+headers.LOCK = Path(sys.argv[1])
+headers.everywhere = lambda *_: [Path(sys.argv[2])]
+rust_kdir.uninstall(None)
+"""
+
+
+def test_two_runs_at_the_headers(debian, put, monkeypatch, tmp_path):
+    cloud = debian.add("cloud")
+    put(cloud)
+    monkeypatch.setattr(headers, "LOCK", tmp_path / "headers.lock")
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "scripts"), "JITIMER_CACHE": str(tmp_path / "cache")}
+    with headers.lock():
+        # pylint: disable-next=consider-using-with
+        other = subprocess.Popen([sys.executable, "-c", UNINSTALL, headers.LOCK, cloud], env=environment,
+                                 stderr=subprocess.PIPE, text=True)
+        assert other.stderr.readline() == f"==> waiting for another run that holds {headers.LOCK}\n"
+        assert headers.made_for(cloud) == "one"
+    assert other.communicate()[1] == f"==> took the metadata out of {cloud}\n"
+    assert not headers.made_for(cloud)
+    # Who may not write there may not keep others from it.
+    assert headers.LOCK.stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "cache").exists()
+
+
+def test_another_run_has_put_it_there_meanwhile(debian, kernel, monkeypatch, tmp_path):
+    cloud = debian.add("cloud")
+    monkeypatch.setattr(kernels.Kernel, "headers", cloud)
+    monkeypatch.setattr(headers, "LOCK", tmp_path / "headers.lock")
+
+    @contextlib.contextmanager
+    def lock():
+        (cloud / "rust").mkdir()
+        (cloud / "rust/libkernel.rmeta").touch()
+        (cloud / "rust" / headers.MARK).write_text(f"{kernel} {cache.toolchain()}\n")
+        yield
+    monkeypatch.setattr(headers, "lock", lock)
+    assert rust_kdir.install(kernel) == cloud
+    # It is as the other has it.
+    assert not (cloud / "rust/libkernel.rmeta").read_bytes()
 
 
 def test_install_where_there_is_nothing(kernel):
