@@ -50,7 +50,7 @@ class System:
             mount -t tmpfs tmpfs "$1/tmp"
             cat /etc/resolv.conf >"$1/etc/resolv.conf"
             exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
-                DEBIAN_FRONTEND=noninteractive chroot "$1" sh -euxc "cd; $2" """,
+                ${http_proxy:+http_proxy="$http_proxy"} DEBIAN_FRONTEND=noninteractive chroot "$1" sh -euxc "cd; $2" """,
             "sh", self.root, script])
         with open(log, encoding="utf-8") as file:
             file.seek(begin)
@@ -58,7 +58,7 @@ class System:
 
     def hold_back(self, newest, before):
         """Has apt offer the kernel before the newest, as it did when that was the newest."""
-        self.run(f"apt update; mkdir /srv/{before.series}; cd /srv/{before.series}; "
+        self.run(f"mkdir /srv/{before.series}; cd /srv/{before.series}; "
                  f"apt-get download {' '.join(f'{name}={newest.package_version}' for name in META)}",
                  "fetching the kernel's metapackages")
         repository = self.root / "srv" / before.series
@@ -140,6 +140,8 @@ def system():
     shutil.rmtree(root, ignore_errors=True)
     # What another tool root has mounted there is not seen from here.
     subprocess.run(["cp", "-a", "--one-file-system", bare, root], check=True)
+    # Which sources it takes is for the README to say.
+    (root / "etc/apt/sources.list.d/backports.list").unlink()
     # Recommended packages come, as they do for users; nobody is asked.
     (root / "etc/apt/apt.conf.d/zz-test").write_text(
         'APT::Install-Recommends "true";\nAPT::Get::Assume-Yes "true";\n')
@@ -148,10 +150,11 @@ def system():
 
 
 def commands():
-    """What the README has people install."""
+    """What the README has people run: for the sources, the kernel, the packages, and the next kernel."""
     section = (PROJECT / "README.md").read_text().split("\n## For each new kernel, by DKMS\n")[1].split("\n## ")[0]
-    kernel, packages = re.findall(r"^    (apt install .*)$", section, re.MULTILINE)
-    return kernel.replace("amd64", ARCH), packages
+    *sources, kernel, packages = re.findall(r"^    (.*)$", section.split("`apt update && ")[0], re.MULTILINE)
+    (upgrade,) = re.findall(r"`(apt update && .*?)`", section)
+    return "\n".join(sources), kernel.replace("amd64", ARCH), packages, upgrade
 
 
 @pytest.mark.dkms
@@ -160,7 +163,8 @@ def test_dkms(system):
     before = next(kernel for kernel in kernels.available()
                   if kernel.series != newest.series and kernel.series in kernels.SERIES
                   and kernel.part("flavour") == ARCH and kernel.part("debian") == newest.part("debian"))
-    kernel, packages = commands()
+    sources, kernel, packages, upgrade = commands()
+    system.run(sources, "adding the backports")
     system.hold_back(newest, before)
     # The installer leaves this, and no initrd of it will be needed.
     system.run("apt install --no-install-recommends initramfs-tools; "
@@ -179,7 +183,7 @@ def test_dkms(system):
     system.loads(before)
 
     system.release()
-    system.run("apt update; apt upgrade", "upgrading")
+    system.run(upgrade, "upgrading")
     status = system.run("dkms status", "dkms status")
     for module in ("jitimer/1.0", "minimal/0.1"):
         for kernel in (before, newest):
