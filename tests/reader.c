@@ -9,12 +9,17 @@
  * the name of the error, and the text that it read, with \n for a newline. And
  *
  *	reader as UID COMMAND...
- *	reader named NAME
+ *	reader as UID,INNER COMMAND...
+ *	reader named NAME [KIND]
  *
- * runs a command as a user, without other groups; has the CPU under a name (%0a is a newline in it).
+ * runs a command as a user, without other groups; and as the user INNER of a user namespace that UID
+ * has made, and that has a thousand more users; has the CPU under a name (%0a is a newline in it), as
+ * a task of user 1000, in no other groups, that differs from an ordinary one in one thing: see
+ * become().
  *
  *	rN      read() up to N bytes
  *	R       read() to the end, or an error
+ *	WN      preadv2() up to N bytes, with RWF_NOWAIT
  *	pN,O    pread() up to N bytes at O
  *	lO      lseek() to O from the start; LO: from the end
  *	n, N    set, clear O_NONBLOCK
@@ -23,11 +28,12 @@
  *	wMS,E   for other events, or flags; for select(): 1 reading, 2 writing, 4 exceptions
  *	FMS,E   poll() for them, and then for those of a file of FUSE, which never answers
  *	k       a thread that reads into a page that never comes, by userfaultfd; goes on when it sleeps
+ *	k1      likewise, into one of a file of FUSE
  *	b, z    read() to address 1; read() no bytes
  *	v       readv() into 1024 places of a byte
  *	xN      splice() up to N bytes into a pipe, and read that
  *	X       splice() to the end, and write that to standard output, as it is
- *	y       sendfile() into a pipe
+ *	y, Y    sendfile() into a pipe, into a file
  *	tN      N threads that read() to the end; all that they got, each line once
  *	c       when this thread sleeps, another one closes the descriptor, and then sends a signal
  *	oN      open the file N more times, and keep it open
@@ -210,7 +216,7 @@ static void do_uring(int ms, int events)
 	print('u', n, 0);
 }
 
-/* Serves a file system of one file, "f", which can be opened, and never answers a poll(). */
+/* Serves a file system of one file, "f", which can be opened, and never answers a poll() or a read. */
 static void serve_fuse(int dev)
 {
 	static char in[1 << 17];
@@ -228,7 +234,8 @@ static void serve_fuse(int dev)
 	while (read(dev, in, sizeof(in)) > 0) {
 		size_t size = 0;
 		struct fuse_attr attr = { .ino = h->nodeid, .nlink = 1,
-			.mode = h->nodeid == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644 };
+			.mode = h->nodeid == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644,
+			.size = 4096 };
 
 		memset(&out, 0, sizeof(out));
 		switch (h->opcode) {
@@ -255,6 +262,7 @@ static void serve_fuse(int dev)
 			/* Who it is that does not answer. */
 			print('F', getpid(), 0);
 			continue;
+		case FUSE_READ:
 		case FUSE_FORGET:
 		case FUSE_INTERRUPT:
 			continue;
@@ -268,16 +276,15 @@ static void serve_fuse(int dev)
 	}
 }
 
-static void do_fuse(int ms, int events)
+static int open_fuse(void)
 {
-	struct pollfd p[2] = { { .fd = fd, .events = events }, { .events = POLLIN } };
-	int dev = open("/dev/fuse", O_RDWR), n;
+	int dev = open("/dev/fuse", O_RDWR), f;
 	char dir[] = "/tmp/fuse-XXXXXX", options[64], name[64];
 
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", dev);
 	if (dev < 0 || !mkdtemp(dir) || mount("fuse", dir, "fuse", 0, options))
 		err(2, "fuse");
-	/* Another process: when it is killed, the file system goes, and poll() returns. */
+	/* Another process: when it is killed, the file system goes, and whoever waits for it goes on. */
 	if (!fork()) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(fd);
@@ -286,10 +293,18 @@ static void do_fuse(int ms, int events)
 	}
 	close(dev);
 	snprintf(name, sizeof(name), "%s/f", dir);
-	p[1].fd = open(name, O_RDONLY);
-	if (p[1].fd < 0 || umount2(dir, MNT_DETACH))
+	f = open(name, O_RDONLY);
+	if (f < 0 || umount2(dir, MNT_DETACH))
 		err(2, "%s", name);
-	n = poll(p, 2, ms);
+	return f;
+}
+
+static void do_fuse(int ms, int events)
+{
+	struct pollfd p[2] = { { .fd = fd, .events = events },
+			       { .fd = open_fuse(), .events = POLLIN } };
+	int n = poll(p, 2, ms);
+
 	print('w', n > 0 ? p[0].revents : n, 0);
 }
 
@@ -329,6 +344,16 @@ static void splice_all(void)
 			err(2, "pipe");
 	if (got)
 		err(2, "splice");
+}
+
+static void sendfile_to_file(void)
+{
+	int f = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+
+	if (f < 0)
+		err(2, "/tmp");
+	print('Y', sendfile(f, fd, NULL, 4096), 0);
+	close(f);
 }
 
 static void do_sendfile(void)
@@ -397,28 +422,35 @@ static int sleeps(pid_t tid)
 
 static pid_t never_tid;
 
-/* A place to read to that is never there: nobody serves its userfaultfd. */
-static void *never_thread(void *arg)
+/* A place to read to that is never there: nobody serves its userfaultfd, or reads its file of FUSE. */
+static char *never_page(int fuse)
 {
 	struct uffdio_api api = { .api = UFFD_API };
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int uffd = fuse ? -1 : syscall(SYS_userfaultfd, O_CLOEXEC);
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  fuse ? MAP_PRIVATE : MAP_PRIVATE | MAP_ANONYMOUS,
+			  fuse ? open_fuse() : -1, 0);
 	struct uffdio_register range = { .range = { (unsigned long)page, 4096 },
 					 .mode = UFFDIO_REGISTER_MODE_MISSING };
 
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || page == MAP_FAILED ||
-	    ioctl(uffd, UFFDIO_REGISTER, &range))
-		err(2, "userfaultfd");
+	if (page == MAP_FAILED || (!fuse && (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) ||
+					     ioctl(uffd, UFFDIO_REGISTER, &range))))
+		err(2, "%s", fuse ? "mmap" : "userfaultfd");
+	return page;
+}
+
+static void *never_thread(void *page)
+{
 	__atomic_store_n(&never_tid, gettid(), __ATOMIC_SEQ_CST);
 	print('K', read(fd, page, 4096), 0);
 	return NULL;
 }
 
-static void do_never(void)
+static void do_never(int fuse)
 {
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, never_thread, NULL))
+	if (pthread_create(&thread, NULL, never_thread, never_page(fuse)))
 		errx(2, "pthread_create");
 	while (!__atomic_load_n(&never_tid, __ATOMIC_SEQ_CST) || !is_in(never_tid, "SD"))
 		usleep(1000);
@@ -526,17 +558,89 @@ static void do_many(long n)
 		pthread_join(threads[i], NULL);
 }
 
-static void run_as(char **argv)
+static void set_ids(int id)
 {
-	int id = atoi(argv[0]);
-
 	if (setgroups(0, NULL) || setgid(id) || setuid(id))
 		err(2, "setuid");
+}
+
+static void write_file(const char *name, const char *text)
+{
+	int f = open(name, O_WRONLY);
+
+	if (f < 0 || write(f, text, strlen(text)) < 0)
+		err(2, "%s", name);
+	close(f);
+}
+
+/* Has this process be root in a user namespace of that user, with a thousand users more. */
+static void enter_namespace(int id)
+{
+	int made[2], mapped[2];
+	char name[64], map[64], byte = 0;
+	pid_t parent = getpid();
+
+	if (pipe(made) || pipe(mapped))
+		err(2, "pipe");
+	/* As root: a user alone may map nobody but itself. */
+	if (!fork()) {
+		close(made[1]);
+		if (read(made[0], &byte, 1) != 1)
+			err(2, "pipe");
+		snprintf(map, sizeof(map), "0 %d 1\n1 100000 1000\n", id);
+		for (int i = 0; i < 2; i++) {
+			snprintf(name, sizeof(name), "/proc/%d/%cid_map", parent, "ug"[i]);
+			write_file(name, map);
+		}
+		if (write(mapped[1], &byte, 1) != 1)
+			err(2, "pipe");
+		_exit(0);
+	}
+	close(mapped[1]);
+	if (setgid(id) || setuid(id))
+		err(2, "setuid");
+	/* It is not for others to look at a process that was root. */
+	if (prctl(PR_SET_DUMPABLE, 1) || unshare(CLONE_NEWUSER))
+		err(2, "unshare");
+	if (write(made[1], &byte, 1) != 1 || read(mapped[0], &byte, 1) != 1)
+		errx(2, "the namespace has no users");
+}
+
+static void run_as(char **argv)
+{
+	char *end;
+	int id = strtol(argv[0], &end, 10);
+
+	if (*end == ',') {
+		enter_namespace(id);
+		id = atoi(end + 1);
+	}
+	set_ids(id);
 	execvp(argv[1], argv + 1);
 	err(2, "%s", argv[1]);
 }
 
-static void run_named(const char *text)
+/* Makes of this process, which is root's, one of user 1000; other users have the number 1001. */
+static void become(const char *kind)
+{
+	int set = !strcmp(kind, "in another group") ? setresgid(1001, 1001, 1001) :
+		  !strcmp(kind, "with another egid") ? setresgid(1000, 1001, 1000) :
+		  !strcmp(kind, "with another sgid") ? setresgid(1000, 1000, 1001) :
+		  setresgid(1000, 1000, 1000);
+
+	if (setgroups(0, NULL) || set)
+		err(2, "setresgid");
+	if (!strcmp(kind, "with capabilities"))
+		prctl(PR_SET_KEEPCAPS, 1);
+	if (!strcmp(kind, "with another uid") ? setresuid(1001, 1000, 1000) :
+	    !strcmp(kind, "with another euid") ? setresuid(1000, 1001, 1000) :
+	    !strcmp(kind, "with another suid") ? setresuid(1000, 1000, 1001) :
+	    setresuid(1000, 1000, 1000))
+		err(2, "setresuid");
+	prctl(PR_SET_DUMPABLE, strcmp(kind, "not dumpable") ? 1 : 0);
+}
+
+static void run_named(const char *text, const char *kind)
 {
 	char name[64], *end = name;
 	unsigned int byte;
@@ -550,6 +654,8 @@ static void run_named(const char *text)
 		}
 	}
 	*end = 0;
+	if (kind)
+		become(kind);
 	prctl(PR_SET_NAME, name);
 	print('n', 0, 0);
 	for (;;)
@@ -562,8 +668,8 @@ int main(int argc, char **argv)
 		errx(2, "usage: reader FILE OPERATION...; see its source");
 	if (argc > 3 && !strcmp(argv[1], "as"))
 		run_as(argv + 2);
-	if (argc == 3 && !strcmp(argv[1], "named"))
-		run_named(argv[2]);
+	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "named"))
+		run_named(argv[2], argv[3]);
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nothing }, NULL);
 	file_name = argv[1];
 	fd = open(argv[1], O_RDONLY);
@@ -582,6 +688,10 @@ int main(int argc, char **argv)
 		switch (op) {
 		case 'r':
 			got = read(fd, buf, n);
+			print(op, got, got);
+			break;
+		case 'W':
+			got = preadv2(fd, &(struct iovec){ buf, n }, 1, -1, RWF_NOWAIT);
 			print(op, got, got);
 			break;
 		case 'R':
@@ -618,7 +728,7 @@ int main(int argc, char **argv)
 			do_fuse(n, events);
 			break;
 		case 'k':
-			do_never();
+			do_never(n);
 			break;
 		case 'b':
 			print(op, syscall(SYS_read, fd, 1L, 4096L), 0);
@@ -634,6 +744,9 @@ int main(int argc, char **argv)
 			break;
 		case 'y':
 			do_sendfile();
+			break;
+		case 'Y':
+			sendfile_to_file();
 			break;
 		case 'x':
 			do_splice(n);

@@ -193,13 +193,14 @@ def test_parameter_at_load(vm):
     check_series(samples(lines), 23)
 
 
-def test_the_wheel_rounds_up_as_the_readme_says(virtual):
+def test_the_wheel_rounds_up_as_readme_and_modinfo_say(virtual):
     # The first line of the timer's is from where the reader was; from there on all are as far apart.
-    text = PROJECT.joinpath("README.md").read_text()
+    text = "".join(PROJECT.joinpath(name).read_text()
+                   for name in ("README.md", "src/jitimer/jitimer.rs"))
     rounded = [(1, 1), (64, 64), (65, 72), (504, 504), (505, 512), (4032, 4032), (4033, 4096),
                *((int(tdelay), int(delta)) for tdelay, delta in re.findall(
                    r"(\d+) gives (\d+)", text))]
-    assert len(rounded) == 10
+    assert len(rounded) == 11
     for tdelay, delta in rounded:
         series = samples(run(virtual, f"""
             insmod jitimer.ko tdelay={tdelay} count=4; cat /proc/jitimer; rmmod jitimer"""))

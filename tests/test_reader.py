@@ -68,6 +68,14 @@ def test_where_poll_says_nothing_read_says_eagain(vm):
     assert done[0][1] == POLLIN and done[-1][1] == "EAGAIN"
 
 
+def test_a_read_that_is_not_to_wait(vm):
+    # Though the file is one that waits.
+    first, nothing, *_, more, there, end = read(vm, "W4096 W4096 w-1 W4096 R W1", "tdelay=30 count=1")
+    assert first[2].count("\n") == 2 and nothing == ("W", "EAGAIN", "")
+    assert len(samples(first[2] + more[2])) == 2
+    assert there == ("R", 0, "") and end == ("W", 0, "")
+
+
 def test_at_the_end_of_the_file_it_is_readable(vm):
     done = read(vm, "R n w0 a0 u0 e0 s0 r1")
     assert [entry[1] for entry in done[1:]] == [POLLIN] * 4 + [1, 0]
@@ -82,6 +90,12 @@ def test_epoll_tells_of_each_line(vm, flags):
     assert {entry[1] for entry in done if entry[0] == "e"} == {POLLIN}
     check = [entry[2] for entry in done if entry[0] in "rR"]
     assert len(samples("".join(check))) == 4
+
+
+def test_epoll_by_edges_tells_once(vm):
+    done = read(vm, f"n r4096 e-1,{POLLIN | EPOLLET} e0 r4096 e0 r4096", "tdelay=30 count=1")
+    assert [entry[1] for entry in done if entry[0] == "e"] == [POLLIN, 0, 0]
+    assert len(samples(done[0][2] + done[3][2])) == 2
 
 
 def test_epoll_once(vm):
@@ -124,6 +138,31 @@ def test_splice(vm):
     done = read(vm, "x4096 x4096 x4096 x4096 x4096 x4096 x4096")
     check_series(samples("".join(text for _, _, text in done)), 1)
     assert done[-1][1] == 0
+
+
+def test_sendfile(vm):
+    # To a pipe. To anything else, C's sendfile() takes from files only that can be sought.
+    pipe, file, *rest = read(vm, "y Y R")
+    assert pipe[1] > 0 and file == ("Y", "EINVAL", "")
+    check_series(samples(pipe[2] + "".join(text for _, _, text in rest)), 1)
+
+
+def test_which_files_are_streams(vm):
+    output = run(vm, """
+        for module in jitimer jit counter context wheel; do
+            ls /proc >before
+            insmod $module.ko
+            ls /proc >after
+            for file in $(diff before after | sed -n 's/^+\\([^+ ]*\\)$/\\1/p' | grep -v '^[0-9]'); do
+                echo "$file $(./reader /proc/$file l0)"
+            done
+            rmmod $module
+        done""")
+    found = dict(line.split(" ", 1) for line in output.splitlines())
+    texts = {name for name, told in found.items() if told == "l 0 "}
+    streams = {name for name, told in found.items() if told == "l ESPIPE "}
+    assert texts == {"currentime", "jitcontext", "jitcounter"}
+    assert streams == set(found) - texts and {"jitimer", "jitbusy", "jitwheel"} < streams
 
 
 def test_threads_share_one_series(vm):
@@ -210,6 +249,25 @@ def test_a_reader_whose_page_never_comes(vm):
     assert len(samples(shared[2])) == 1
 
 
+@pytest.mark.parametrize("page", ["k", "k1"])
+@pytest.mark.parametrize("module, file", [("jitimer", "jitimer"), ("jit", "currentime")])
+def test_who_waits_for_a_page_has_the_module_in_use(vm, module, file, page):
+    # Of whatever it is that does not come: unloading would wait for the read otherwise.
+    output = run(vm, f"""
+        insmod {module}.ko
+        : >out
+        ./reader /proc/{file} {page} q >out & pid=$!
+        until grep -q ^k out; do usleep 10000; done
+        used=$(cat /sys/module/{module}/refcnt)
+        echo $used
+        test $used = 0 || ! rmmod {module} 2>/dev/null || echo unloaded
+        kill -KILL $pid
+        wait $pid 2>/dev/null || true
+        until [ "$(cat /sys/module/{module}/refcnt)" = 0 ]; do usleep 10000; done
+        rmmod {module}""")
+    assert output == "1\n"
+
+
 def test_those_who_share_a_file_can_be_killed(vm):
     output = run(vm, f"""
         insmod jitimer.ko tdelay={FOR_EVER}; insmod jit.ko delay=2500
@@ -257,6 +315,36 @@ def test_data_comes_before_a_signal(vm):
     first, second, end = operations(output)
     assert end == ("r", 0, "")
     assert len(samples(first[2] + second[2])) == 2
+
+
+@pytest.mark.kernels("test")
+def test_a_reader_that_is_late_changes_no_line_that_another_reads(vm):
+    # Both wait for the same sample. One has no CPU until the other has read half of the line, and
+    # many more have come than are kept; what it finds then is a later one.
+    output = run(vm, """
+        taskset -p 1 $$ >/dev/null
+        echo 0 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
+        insmod jitimer.ko tdelay=1 count=2000
+        exec 3</proc/jitimer
+        dd bs=10 count=1 <&3 2>/dev/null >out
+        : >late
+        taskset 2 cat <&3 >late & pid=$!
+        until [ "$(wc -l <late)" -gt 9 ]; do usleep 10000; done
+        : >hogged
+        taskset 2 ./reader /dev/null h >hogged & hog=$!
+        until [ -s hogged ]; do usleep 10000; done
+        had=$(wc -c <late)
+        cat late >>out
+        dd bs=10 count=1 <&3 2>/dev/null >>out
+        head -n 600 /proc/jitimer >/dev/null
+        kill -KILL $hog
+        wait $pid
+        echo 50000000 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
+        exec 3<&-
+        rmmod jitimer
+        tail -c +$((had + 1)) late >>out
+        cat out""")
+    assert check_all_told(output, 2001) > 100
 
 
 def test_series_without_end(vm):
@@ -316,13 +404,31 @@ def test_more_readers_than_there_may_be(vm):
                                   ("o", 3, ""), busy]
 
 
-# Keeps each CPU busy with a task of that name, as that user.
+@pytest.mark.kernels("stock", "rt")
+def test_a_user_namespace_brings_no_more_readers(vm):
+    # Whoever is in one has the share of the user outside who made it.
+    output = run(vm, """
+        insmod jitimer.ko readers=8 tdelay=1
+        : >one
+        ./reader as 1000 ./reader /proc/jitimer o2 q >one & pid=$!
+        until grep -q '^o 2' one; do usleep 10000; done
+        ./reader as 1000,1 ./reader /proc/jitimer o1
+        ./reader as 1000,0 ./reader /proc/jitimer o0 o1
+        ./reader as 1001,1 ./reader /proc/jitimer o3 o1
+        kill -KILL $pid; wait 2>/dev/null
+        ./reader as 1000,2 ./reader /proc/jitimer o3 o1
+        rmmod jitimer""")
+    busy = ("o", "EBUSY", "")
+    assert operations(output) == [busy, ("o", 0, ""), busy, ("o", 3, ""), busy, ("o", 3, ""), busy]
+
+
+# Keeps each CPU busy with a task of that name, as that user, and of that kind perhaps.
 BURN = """
 burn() {
     burning=
     for cpu in 0 1; do
         : >burning$cpu
-        taskset -c $cpu ./reader as $1 ./reader named "$2" >burning$cpu & burning="$burning $!"
+        taskset -c $cpu ./reader as $1 ./reader named "$2" ${3:+"$3"} >burning$cpu & burning="$burning $!"
         until [ -s burning$cpu ]; do usleep 10000; done
     done
 }
@@ -369,6 +475,55 @@ def test_hidepid(vm):
         if not seen[-1]:
             assert {line["command"] for line in lines} <= {"-", "cat"}
     assert seen == [True, False, False, False, True, False, True, True, True, True, False]
+
+
+@pytest.mark.kernels("stock", "test")
+@pytest.mark.parametrize("kind", [
+    "ordinary", "in another group", "with another egid", "with another sgid", "with another uid",
+    "with another euid", "with another suid", "with capabilities", "not dumpable"])
+def test_hidepid_shows_what_could_be_traced(vm, kind):
+    # As procfs itself says, which lists that task or does not.
+    output = run(vm, f"""{BURN}
+        insmod jitimer.ko tdelay=3 count=30
+        mkdir /tmp/p
+        mount -t proc -o hidepid=ptraceable proc /tmp/p
+        burn 0 odd '{kind}'
+        ./reader as 1000 sh -c "test -d /tmp/p/${{burning##* }}" && echo listed || echo hidden
+        ./reader as 1000 cat /tmp/p/jitimer
+        stop
+        umount /tmp/p; rmdir /tmp/p
+        rmmod jitimer""")
+    listed, series = output.split("\n", 1)
+    assert listed == ("listed" if kind == "ordinary" else "hidden")
+    shown = {line["command"] for line in samples(series)}
+    assert "odd" in shown if listed == "listed" else shown <= {"-", "cat"}
+
+
+@pytest.mark.kernels("stock")
+@pytest.mark.parametrize("inside, viewer, listed", [
+    (False, 1000, "listed"), (False, 1001, "hidden"), (True, 0, "listed"), (True, 1, "hidden")])
+def test_who_may_trace_all_of_a_user_namespace_sees_them(vm, inside, viewer, listed):
+    # That is who made it, and who is root in there.
+    output = run(vm, f"""
+        insmod jitimer.ko tdelay=3 count=30
+        mkdir /tmp/p
+        mount -t proc -o hidepid=ptraceable proc /tmp/p
+        cat >view <<'END'
+        {BURN}
+        burn {"5" if inside else "1000,5"} inner
+        ./reader as {viewer} sh -c "test -d /tmp/p/${{burning##* }}" && echo listed || echo hidden
+        ./reader as {viewer} cat /tmp/p/jitimer
+        stop
+END
+        rm -f burning?; chmod 777 .
+        {"./reader as 1000,0" if inside else ""} sh -e view
+        chmod 755 .
+        umount /tmp/p; rmdir /tmp/p
+        rmmod jitimer""")
+    found, series = output.split("\n", 1)
+    assert found == listed
+    shown = {line["command"] for line in samples(series)}
+    assert "inner" in shown if listed == "listed" else shown <= {"-", "cat"}
 
 
 @pytest.mark.kernels("rt")

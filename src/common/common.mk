@@ -6,7 +6,7 @@
 common := $(common-dir)/common.o $(common-dir)/helpers.a $(ktimer)
 use-common = $(call use-crate,common,$(1)) $(call use-ktimer,$(1))
 
-common-allow := --allowlist-function 'common_helper_.*|proc_create_data|proc_create_single_data|proc_remove' \
+common-allow := --allowlist-function 'common_helper_.*|proc_create_data|proc_remove' \
 	--allowlist-type 'proc_ops' --allowlist-var 'COMMON_.*'
 $(eval $(call make-crate,common))
 $(call use-ktimer,$(common-dir)/common.o)

@@ -23,7 +23,10 @@ use core::ptr::{
     self,
     NonNull, //
 };
-use kernel::prelude::*;
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
 
 /// A file under `/proc`, which all may read. It belongs into the module's struct.
 ///
@@ -52,8 +55,8 @@ struct Shared<D> {
 // may be.
 unsafe impl<D: Send> Send for Entry<D> {}
 
-// SAFETY: A shared reference gives access to nothing.
-unsafe impl<D> Sync for Entry<D> {}
+// SAFETY: A shared reference gives access to no more than one to the data.
+unsafe impl<D: Sync> Sync for Entry<D> {}
 
 impl<D: Send + Sync + 'static> Entry<D> {
     /// Fails with `EEXIST`, and a line in the kernel log, if the name is taken; with `ENOMEM`, or
@@ -99,6 +102,46 @@ impl<D: Send + Sync + 'static> Entry<D> {
     /// What all open files of the name share.
     pub fn data(&self) -> &D {
         &self.shared.data
+    }
+}
+
+/// What `seq_read_iter()` does, but for a page to read to that is missing: then it fails with `EFAULT`,
+/// and [`with_pages`] is to call it again. So nobody holds a lock who waits for a page.
+///
+/// # Safety
+///
+/// These must be the arguments of a read of a file that `seq_open()` has opened.
+unsafe fn seq_read(iocb: *mut bindings::kiocb, iter: *mut bindings::iov_iter) -> Result<usize> {
+    // SAFETY: By the requirement of this function.
+    let read = unsafe { bindings::seq_read_iter_nofault(iocb, iter) };
+    to_result(read.min(0) as c_int)?;
+    Ok(read as usize)
+}
+
+/// Calls `read` until it does not fail with `EFAULT`, each time with the byte there that is next to be
+/// read to.
+///
+/// Who waits for a page has a reference to the module meanwhile, so unloading need not wait for one
+/// that never comes. Fails with `EIO` if the module goes, and with `EFAULT` if there is no such page.
+///
+/// # Safety
+///
+/// The iterator must be valid.
+unsafe fn with_pages(
+    iter: *const bindings::iov_iter,
+    read: impl Fn() -> Result<usize>,
+) -> Result<usize> {
+    loop {
+        match read() {
+            Err(EFAULT) => {
+                let _held = this_module::Held::get().ok_or(EIO)?;
+                // SAFETY: By the requirement of this function.
+                if !unsafe { bindings::fault_in_next_byte(iter) } {
+                    return Err(EFAULT);
+                }
+            }
+            result => return result,
+        }
     }
 }
 

@@ -34,9 +34,11 @@ impl<'a> Opener<'a> {
         Self(unsafe { LocalFile::from_raw_file(file) })
     }
 
-    /// The user.
-    pub fn uid(&self) -> Kuid {
-        self.0.cred().euid()
+    /// The user who is charged for what it takes: its own, or, in a user namespace, the one outside
+    /// of it who has made that.
+    pub fn charged_user(&self) -> Kuid {
+        // SAFETY: The file has a reference to the credentials.
+        Kuid::from_raw(unsafe { bindings::charged_user(self.0.cred().as_ptr()) })
     }
 
     /// Whether limits on what a user may take don't hold: `CAP_SYS_RESOURCE`.

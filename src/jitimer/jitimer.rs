@@ -59,7 +59,7 @@ module! {
 module_param! {
     /// The time from one sample to the next.
     static TDELAY: tdelay = 10, 1..=JiffiesDelta::TIMER_MAX.as_ticks(),
-        "jiffies between lines, 1 to 1056964607, rounded up by the timer wheel: 1000 to 1024 (default 10)";
+        "jiffies between lines, 1 to 1056964607, rounded up by the timer wheel: 1000 gives 1024 (default 10)";
 
     /// How many samples the timer takes for each reader.
     static COUNT: count = 5, 0..=u32::MAX as usize,
@@ -168,7 +168,7 @@ impl Seats {
     /// Fails with `EBUSY` if all are taken, or the user has its share; but privileged users are let
     /// in all the same.
     fn take(&self, opener: &Opener<'_>) -> Result<Kuid> {
-        let (uid, most) = (opener.uid(), READERS.value());
+        let (uid, most) = (opener.charged_user(), READERS.value());
         let mut taken = self.taken.lock();
         let all = taken.all;
         let own = taken.of_user(uid);

@@ -74,8 +74,8 @@ impl Sample {
         in_interrupt: false,
     };
 
-    /// Takes one, in its place. Once in the code, though two call it.
-    #[inline(never)]
+    /// Takes one, in its place.
+    #[inline]
     fn take(&mut self, viewer: &Viewer) {
         self.time = Jiffies::now();
         // No kernel has more CPUs than that.

@@ -11,6 +11,7 @@
 #include <linux/seq_file.h>
 
 #include "../../src/common/helpers/helpers.h"
+#include "fault_in.h"
 #include "param.h"
 #include "rearm.h"
 
@@ -33,11 +34,37 @@ static int counter_show(struct seq_file *m, void *v)
 	return 0;
 }
 
+static int counter_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, counter_show, NULL);
+}
+
+/* Unloading waits for it, so it must not wait for a page. */
+static ssize_t counter_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	ssize_t ret;
+
+	do {
+		ret = common_helper_seq_read_iter_nofault(iocb, to);
+		if (ret != -EFAULT)
+			return ret;
+		ret = fault_in(to);
+	} while (!ret);
+	return ret;
+}
+
+static const struct proc_ops counter_proc_ops = {
+	.proc_open = counter_open,
+	.proc_read_iter = counter_read_iter,
+	.proc_lseek = seq_lseek,
+	.proc_release = single_release,
+};
+
 static int __init counter_init(void)
 {
 	/* procfs itself says WARN to a name that is taken. */
 	if (!common_helper_proc_exists("jitcounter")) {
-		entry = proc_create_single("jitcounter", 0444, NULL, counter_show);
+		entry = proc_create("jitcounter", 0444, NULL, &counter_proc_ops);
 		if (entry) {
 			period = msecs_to_jiffies(READ_ONCE(period_ms.value));
 			timer_setup(&timer, counter_expired, 0);

@@ -24,6 +24,7 @@
 #include <linux/wait.h>
 
 #include "../../src/common/helpers/helpers.h"
+#include "fault_in.h"
 #include "param.h"
 
 /* How many samples are kept for a reader that does not fetch them. */
@@ -291,8 +292,8 @@ static ssize_t read_some(struct reader *r, struct kiocb *iocb, struct iov_iter *
 		if (ret <= 0)
 			return ret;
 		mutex_lock(&r->mutex);
-		/* Unless another reader has. */
-		if (r->number == number)
+		/* Unless another reader has, or reads it. */
+		if (r->number == number && !r->reading)
 			begin_sample(r);
 	}
 	/* Where the last read ended, or 0 for what is to be shown anew. */
@@ -311,25 +312,11 @@ static ssize_t read_some(struct reader *r, struct kiocb *iocb, struct iov_iter *
 	return ret;
 }
 
-/* Has the page there that is to be read to next; with a reference to the module if that takes long. */
-static int fault_in(struct iov_iter *to)
-{
-	size_t size = min(iov_iter_count(to), PAGE_SIZE), missing;
-
-	if (common_helper_fault_in_iov_iter_nowait(to))
-		return 0;
-	if (!try_module_get(THIS_MODULE))
-		return -ENODEV;
-	missing = fault_in_iov_iter_writeable(to, size);
-	module_put(THIS_MODULE);
-	return missing < size ? 0 : -EFAULT;
-}
-
 static ssize_t jitimer_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct file *file = iocb->ki_filp;
 	struct seq_file *m = file->private_data;
-	bool nonblocking = file->f_flags & O_NONBLOCK;
+	bool nonblocking = file->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT;
 	ssize_t total = 0, ret;
 
 	while (iov_iter_count(to)) {
@@ -344,7 +331,7 @@ static ssize_t jitimer_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			continue;
 		}
 		/* What was read comes first, and the end when the module goes. */
-		if (!ret || ret == -ENODEV || total || READ_ONCE(unloading))
+		if (!ret || ret == -EIO || total || READ_ONCE(unloading))
 			break;
 		return ret;
 	}
@@ -372,12 +359,14 @@ static int jitimer_open(struct inode *inode, struct file *file)
 	u64 limit = taken ? (u64)taken + 1 : U64_MAX;
 	unsigned int size = min(limit, KEPT);
 	struct reader *r;
+	kuid_t uid;
 	int err;
 
 	/* Loading can fail yet, and then nobody who has a reference is waited for. */
 	if (READ_ONCE(THIS_MODULE->state) != MODULE_STATE_LIVE)
 		return -ENOENT;
-	err = user_get(file->f_cred->euid);
+	uid = common_helper_charged_user(file->f_cred);
+	err = user_get(uid);
 	if (err)
 		return err;
 	r = kzalloc(struct_size(r, ring, size), GFP_KERNEL_ACCOUNT);
@@ -396,8 +385,9 @@ static int jitimer_open(struct inode *inode, struct file *file)
 	if (err)
 		goto free;
 	stream_open(inode, file);
+	file->f_mode |= FMODE_NOWAIT;
 	((struct seq_file *)file->private_data)->private = r;
-	r->uid = file->f_cred->euid;
+	r->uid = uid;
 	r->ns = get_pid_ns(task_active_pid_ns(current));
 	if (!common_helper_proc_shows_all_tasks(file))
 		r->own_only = get_cred(file->f_cred);
@@ -406,7 +396,7 @@ static int jitimer_open(struct inode *inode, struct file *file)
 free:
 	kfree(r);
 put_user:
-	user_put(file->f_cred->euid);
+	user_put(uid);
 	return err;
 }
 

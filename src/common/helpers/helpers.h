@@ -35,9 +35,10 @@ long common_helper_wait_event_on_two(struct wait_queue_head *queue, struct wait_
 size_t common_helper_seq_room(struct seq_file *m);
 size_t common_helper_iov_iter_count(const struct iov_iter *iter);
 ssize_t common_helper_seq_read_iter_nofault(struct kiocb *iocb, struct iov_iter *iter);
-bool common_helper_fault_in_iov_iter_nowait(const struct iov_iter *iter);
+bool common_helper_fault_in_next_byte(const struct iov_iter *iter);
 bool common_helper_proc_exists(const char *name);
 bool common_helper_proc_shows_all_tasks(const struct file *file);
+kuid_t common_helper_charged_user(const struct cred *cred);
 pid_t common_helper_current_task(struct pid_namespace *ns, const struct cred *own_only,
 				 char comm[TASK_COMM_LEN]);
 

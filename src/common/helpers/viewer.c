@@ -13,6 +13,7 @@
 #endif
 #include <linux/string.h>
 #include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 #include "helpers.h"
 
@@ -29,9 +30,32 @@ bool common_helper_proc_shows_all_tasks(const struct file *file)
 }
 
 /*
- * What ptrace_may_access() says of the current task to one with these credentials and no capability.
- * That one takes locks. Here the task is the one that this code runs in, or has interrupted, so it
- * changes nothing meanwhile.
+ * Who is charged for what one with these credentials takes: in a user namespace, which may have many
+ * users of one who is a single one outside, that is who has made it.
+ */
+kuid_t common_helper_charged_user(const struct cred *cred)
+{
+	const struct user_namespace *ns;
+	kuid_t uid = cred->euid;
+
+	for (ns = cred->user_ns; ns != &init_user_ns; ns = ns->parent)
+		uid = ns->owner;
+	return uid;
+}
+
+/* What ns_capable() says to one with these credentials. */
+static bool may_trace_all_of(const struct cred *viewer, const struct user_namespace *ns)
+{
+	for (; ns->level > viewer->user_ns->level; ns = ns->parent)
+		if (ns->parent == viewer->user_ns && uid_eq(ns->owner, viewer->euid))
+			return true;
+	return ns == viewer->user_ns && cap_raised(viewer->cap_effective, CAP_SYS_PTRACE);
+}
+
+/*
+ * What ptrace_may_access() says of the current task to one with these credentials, but for a task that
+ * can't be dumped, which no capability shows. That one takes locks. Here the task is the one that this
+ * code runs in, or has interrupted, so it changes nothing meanwhile.
  */
 static bool current_is_visible_to(const struct cred *viewer)
 {
@@ -40,11 +64,12 @@ static bool current_is_visible_to(const struct cred *viewer)
 
 	rcu_read_lock();
 	cred = __task_cred(current);
-	visible = uid_eq(viewer->fsuid, cred->euid) && uid_eq(viewer->fsuid, cred->suid) &&
-		  uid_eq(viewer->fsuid, cred->uid) && gid_eq(viewer->fsgid, cred->egid) &&
-		  gid_eq(viewer->fsgid, cred->sgid) && gid_eq(viewer->fsgid, cred->gid) &&
-		  viewer->user_ns == cred->user_ns &&
-		  cap_issubset(cred->cap_permitted, viewer->cap_effective);
+	visible = may_trace_all_of(viewer, cred->user_ns) ||
+		  (uid_eq(viewer->fsuid, cred->euid) && uid_eq(viewer->fsuid, cred->suid) &&
+		   uid_eq(viewer->fsuid, cred->uid) && gid_eq(viewer->fsgid, cred->egid) &&
+		   gid_eq(viewer->fsgid, cred->sgid) && gid_eq(viewer->fsgid, cred->gid) &&
+		   viewer->user_ns == cred->user_ns &&
+		   cap_issubset(cred->cap_permitted, viewer->cap_effective));
 #if __has_include(<linux/sched/exec_state.h>)
 	visible = visible && rcu_dereference(current->exec_state)->dumpable == TASK_DUMPABLE_OWNER;
 #else

@@ -5,19 +5,18 @@
 //! when it is read again from the beginning: it turns that to text, and keeps what a reader has no
 //! room for.
 //!
-//! No lock is held while a reader waits, be it for a record or for a page to read to: `seq_file` is
-//! called with page faults disabled, and a missing page is faulted in after that. So each of those
-//! who share an open file can be killed at once; and unloading need not wait for a page that never
-//! comes, since whoever faults one in has a reference to the module.
+//! No lock is held while a reader waits, be it for a record or for a page to read to. So each of those
+//! who share an open file can be killed at once.
 //!
-//! So has whoever polls a file, whose entry on the wait queue stays until it leaves: the first
-//! `poll()` of an open file takes a reference, as one who opens a character device does, and
+//! Who polls a file has an entry on the wait queue, which stays until it leaves: so the first `poll()` of an open file takes a reference, as one who opens a character device does, and
 //! closing the file gives it back. `rmmod` says "in use" till then, and has nobody to wait for.
 //!
 //! C headers: [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h),
 //! [`include/linux/poll.h`](srctree/include/linux/poll.h)
 
 use super::{
+    seq_read,
+    with_pages,
     Entry,
     Shared, //
 };
@@ -172,8 +171,8 @@ impl<R: Records> OpenFile<R> {
                 return Ok(0);
             }
             place = self.place.lock();
-            // Unless another reader has read it meanwhile.
-            if place.number == number {
+            // Unless another reader reads it, or has read it.
+            if place.number == number && place.record.is_none() {
                 place.record = found;
             }
         }
@@ -183,9 +182,8 @@ impl<R: Records> OpenFile<R> {
         // 0 for what is to be shown anew.
         let read = unsafe {
             (*iocb).ki_pos = offset;
-            bindings::seq_read_iter_nofault(iocb, iter)
+            seq_read(iocb, iter)?
         };
-        to_result(read.min(0) as c_int)?;
         place.offset = offset.wrapping_add(read as i64);
         if place.offset == place.length {
             if let Some((number, record)) = place.record.take() {
@@ -194,26 +192,7 @@ impl<R: Records> OpenFile<R> {
                 place.offset = 0;
             }
         }
-        Ok(read as usize)
-    }
-}
-
-/// Has the byte there that is to be read to next. If that takes waiting, this has a reference to
-/// the module meanwhile; it fails with `ENODEV` if the module goes.
-///
-/// # Safety
-///
-/// The iterator must be valid.
-unsafe fn fault_in(iter: *const bindings::iov_iter) -> Result {
-    // SAFETY: By the requirement of this function.
-    if unsafe { bindings::fault_in_iov_iter_nowait(iter) } {
-        return Ok(());
-    }
-    let _held = this_module::Held::get().ok_or(ENODEV)?;
-    // SAFETY: As above.
-    match unsafe { bindings::fault_in_iov_iter_writeable(iter, 1) } {
-        0 => Ok(()),
-        _ => Err(EFAULT),
+        Ok(read)
     }
 }
 
@@ -278,6 +257,9 @@ impl<R: Records> OpenFile<R> {
             unsafe {
                 to_result(bindings::seq_open(file, Self::SEQ))?;
                 bindings::stream_open(inode, file);
+                if open_file.records.waiters().is_some() {
+                    (*file).f_mode |= bindings::COMMON_FMODE_NOWAIT;
+                }
                 (*(*file).private_data.cast::<bindings::seq_file>()).private =
                     open_file.into_foreign();
             }
@@ -308,33 +290,24 @@ impl<R: Records> OpenFile<R> {
         iter: *mut bindings::iov_iter,
     ) -> isize {
         // SAFETY: These are the arguments of the call, and the file is open.
-        let (this, flags) = unsafe {
+        let (this, nonblocking) = unsafe {
             let file = (*iocb).ki_filp;
-            (Self::from_private((*file).private_data), (*file).f_flags)
+            let nonblocking = (*file).f_flags & bindings::O_NONBLOCK != 0
+                || (*iocb).ki_flags & bindings::COMMON_IOCB_NOWAIT != 0;
+            (Self::from_private((*file).private_data), nonblocking)
         };
-        let nonblocking = flags & bindings::O_NONBLOCK != 0;
         // Where a record is made as it is asked for, a read gets no more than one.
         let is_made = this.records.waiters().is_none();
         let mut total: isize = 0;
         // SAFETY: As above.
         while unsafe { bindings::iov_iter_count(iter) } > 0 && (total == 0 || !is_made) {
             // SAFETY: As above.
-            let result = match unsafe { this.read(iocb, iter, nonblocking || total > 0) } {
+            match unsafe { with_pages(iter, || this.read(iocb, iter, nonblocking || total > 0)) } {
                 Ok(0) => break,
-                Ok(read) => {
-                    total = total.wrapping_add(read as isize);
-                    continue;
-                }
-                // SAFETY: As above.
-                Err(EFAULT) => unsafe { fault_in(iter) },
-                Err(error) => Err(error),
-            };
-            match result {
-                Ok(()) => (),
-                // What was read comes first.
-                Err(_) if total > 0 => break,
-                // The module goes: that is the end.
-                Err(error) if error == ENODEV || this.shared().stop.is_requested() => break,
+                Ok(read) => total = total.wrapping_add(read as isize),
+                // What was read comes first; and when the module goes, that is the end.
+                Err(_) if total > 0 || this.shared().stop.is_requested() => break,
+                Err(EIO) => break,
                 Err(error) => return error.to_errno() as isize,
             }
         }

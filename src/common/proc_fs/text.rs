@@ -3,6 +3,8 @@
 //! Files that show one text, as it is when they are read.
 
 use super::{
+    seq_read,
+    with_pages,
     Entry,
     Shared, //
 };
@@ -30,16 +32,46 @@ impl<T: Show> Show for Timer<T> {
 impl<T: Show> Entry<T> {
     /// Makes `/proc/<name>` show the whole of something, at once. May sleep.
     ///
-    /// Fails with `EEXIST` if the name is taken, or with `ENOMEM`. The C function is
-    /// `proc_create_single_data()`.
+    /// Fails with `EEXIST` if the name is taken, or with `ENOMEM`. The C functions are
+    /// `proc_create_data()` and `single_open()`.
     pub fn text(name: &CStr, shown: impl PinInit<T>) -> Result<Self> {
         let top = ptr::null_mut();
-        // SAFETY: `show` is given the entry's data.
+        // SAFETY: The operations are a static, and are given the entry's data.
         unsafe {
             Self::new(name, shown, |name, data| {
-                bindings::proc_create_single_data(name, 0o444, top, Some(show::<T>), data)
+                bindings::proc_create_data(name, 0o444, top, Self::PROC, data)
             })
         }
+    }
+
+    const PROC: &'static bindings::proc_ops = &bindings::proc_ops {
+        proc_open: Some(open::<T>),
+        proc_read_iter: Some(read_iter),
+        proc_lseek: Some(bindings::seq_lseek),
+        proc_release: Some(bindings::single_release),
+        ..pin_init::zeroed()
+    };
+}
+
+/// # Safety
+///
+/// They must be those of a file that is being opened, of an entry of a `T`.
+unsafe extern "C" fn open<T: Show>(
+    inode: *mut bindings::inode,
+    file: *mut bindings::file,
+) -> c_int {
+    // SAFETY: The file is being opened, and `show` is given the entry's data.
+    unsafe { bindings::single_open(file, Some(show::<T>), bindings::pde_data(inode)) }
+}
+
+/// # Safety
+///
+/// It must be a read of a file that [`open`] opened.
+unsafe extern "C" fn read_iter(iocb: *mut bindings::kiocb, iter: *mut bindings::iov_iter) -> isize {
+    // SAFETY: These are the arguments of the call, of a file that `single_open()` has opened.
+    match unsafe { with_pages(iter, || seq_read(iocb, iter)) } {
+        Ok(read) => read as isize,
+        Err(error) => error.to_errno() as isize,
     }
 }
 

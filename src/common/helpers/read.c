@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/fs.h>
+#include <linux/pagemap.h>
+#include <linux/seq_file.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "helpers.h"
+
+ssize_t common_helper_seq_read_iter_nofault(struct kiocb *iocb, struct iov_iter *iter)
+{
+	ssize_t ret;
+
+	pagefault_disable();
+	ret = seq_read_iter(iocb, iter);
+	pagefault_enable();
+	return ret;
+}
+
+/*
+ * Has the next byte there to be written to, by writing it: after that a copy with page faults disabled
+ * succeeds, whatever the architecture leaves to a fault (dirty bits, tags).
+ */
+bool common_helper_fault_in_next_byte(const struct iov_iter *iter)
+{
+	return user_backed_iter(iter) && !fault_in_subpage_writeable(iter_iov_addr(iter), 1);
+}
