@@ -4,25 +4,28 @@
 
 The changes, mutants, are made by cargo-mutants, and by a few rules of this script where that has
 none: a C function for its neighbour, a statement left out, an ordering weakened. Each is built in a
-copy of the tree, and goes through the tests that concern its file, until one fails: it is killed. One
-that survives is printed, and wants a stricter test; or, if it does the same as what it was made from,
-a place in tests/mutants.equivalent, with the reason.
+copy of the tree, of which each CPU has one, and goes through the tests that concern its file, until
+one fails: it is killed. One that survives is printed, and wants a stricter test; or, if it does the
+same as what it was made from, a place in tests/mutants.equivalent, with the reason.
 
 What came of a mutant stays in build/mutants, and is not tried again until sources or tests change.
 Status 1 if any survived.
 """
 
 import argparse
+from concurrent.futures import ThreadPoolExecutor, as_completed
 import dataclasses
 import difflib
 import json
 import os
+import queue
 import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -32,7 +35,7 @@ from readme import markdown
 
 OUT = build.OUT / "mutants"
 RESULTS = OUT / "results.json"
-TREE = OUT / "tree"
+TREES = [OUT / f"tree-{number}" for number in range(os.cpu_count())]
 EQUIVALENT = PROJECT / "tests/mutants.equivalent"
 
 CARGO_MUTANTS = "25.3.1"
@@ -289,48 +292,82 @@ def state():
                  for part in (name, (PROJECT / name).read_bytes())))
 
 
-def lay_tree():
-    """Has the copy as the tree is. A file that stays the same keeps its time, so that make has as
+def lay(tree):
+    """Has a copy as the tree is. A file that stays the same keeps its time, so that make has as
     little to do as can be."""
     names = tracked()
-    for path in sorted(TREE.rglob("*"), reverse=True) if TREE.exists() else []:
-        name = str(path.relative_to(TREE))
+    for path in sorted(tree.rglob("*"), reverse=True) if tree.exists() else []:
+        name = str(path.relative_to(tree))
         if path.is_file() and not name.startswith("build/") and name not in names:
             path.unlink()
     for name in names:
-        put(name, (PROJECT / name).read_bytes())
-        shutil.copymode(PROJECT / name, TREE / name)
+        put(tree / name, (PROJECT / name).read_bytes())
+        shutil.copymode(PROJECT / name, tree / name)
 
 
-def put(name, content):
-    """Writes a file of the copy, if that changes it."""
-    path = TREE / name
+def put(path, content):
+    """Writes a file of a copy, if that changes it."""
     if not path.is_file() or path.read_bytes() != content:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
-def run_tests(tests, log):
-    """Runs tests in the copy until one fails; returns what failed, or nothing."""
-    with open(log, "a", encoding="utf-8") as file:
-        file.write(f"\n==> {' '.join(tests)}\n")
-        file.flush()
-        begin = file.tell()
-        # A process group of its own: what it has started is to end with it.
-        with subprocess.Popen(
+class Tests:
+    """Runs of tests in copies of the tree, which all end when one of them can't go on."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.running = set()
+        self.ended = False
+
+    def start(self, tree, tests, file):
+        """Starts tests. They have a process group of their own: what they start is to end with them."""
+        with self.lock:
+            if self.ended:
+                raise Interrupted
+            process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", "--exitfirst", "--tb=short", "-p", "no:cacheprovider",
-                 "--first-failure", *tests], cwd=TREE, stdin=subprocess.DEVNULL,
+                 "--first-failure", *tests], cwd=tree, stdin=subprocess.DEVNULL,
                 stdout=file, stderr=subprocess.STDOUT, process_group=0,
-                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}) as process:
+                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
+            self.running.add(process)
+        return process
+
+    def end_all(self):
+        """Ends those that run, and has no more begin."""
+        with self.lock:
+            for process in self.running:
+                end(process)
+            self.ended = True
+
+    def run(self, tree, tests, log):
+        """Runs tests until one fails; returns what failed, or nothing."""
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"\n==> {' '.join(tests)}\n")
+            file.flush()
+            begin = file.tell()
+            process = self.start(tree, tests, file)
             try:
                 status = process.wait(LIMIT)
             except subprocess.TimeoutExpired:
-                return "time"
-            finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, 9)
-    if Interrupted.by:
-        raise Interrupted
+                status = None
+            with self.lock:
+                end(process)
+                self.running.remove(process)
+                if self.ended or Interrupted.by:
+                    raise Interrupted
+        return "time" if status is None else outcome(tests, log, begin, status)
+
+
+def end(process):
+    """Ends tests, and what they have started."""
+    if process.poll() is None:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+def outcome(tests, log, begin, status):
+    """What failed of tests that ended with a status, by what they have printed; or nothing."""
     text = log.read_text(encoding="utf-8", errors="replace")[begin:]
     if status == 0:
         return None
@@ -351,65 +388,77 @@ class Run:
         self.mutants, self.equivalent = mutants, listed_equivalent
         self.state = state()
         self.results = {}
+        self.tests = Tests()
+        self.lock = threading.RLock()
+        # The copies that nobody uses.
+        self.trees = queue.SimpleQueue()
         if RESULTS.exists():
             known = json.loads(RESULTS.read_text())
             if known["state"] == self.state:
                 self.results = known["results"]
 
-    def save(self):
-        """Keeps what is known."""
-        new = RESULTS.with_suffix(".new")
-        new.write_text(json.dumps({"state": self.state, "results": self.results}, indent=1) + "\n")
-        new.rename(RESULTS)
+    def keep(self, name, result):
+        """Keeps what has come of something."""
+        with self.lock:
+            self.results[name] = result
+            new = RESULTS.with_suffix(".new")
+            new.write_text(json.dumps({"state": self.state, "results": self.results}, indent=1) + "\n")
+            new.rename(RESULTS)
 
-    def passes_as_it_is(self, tests):
+    def passes_as_it_is(self, tree, tests):
         """Fails if the tests fail without any change: then they would kill anything."""
         name = f"as it is: {' '.join(tests)}"
-        if name in self.results:
-            return
-        log = OUT / "log" / "as-it-is.log"
-        say(f"{name}; log: {log}")
-        failed = run_tests(tests, log)
-        if failed:
-            raise Failure(f"mutants: {failed} fails as it is; log: {log}")
-        self.results[name] = "passed"
-        self.save()
+        with self.lock:
+            if name in self.results:
+                return
+            log = OUT / "log" / "as-it-is.log"
+            say(f"{name}; log: {log}")
+            failed = self.tests.run(tree, tests, log)
+            if failed:
+                raise Failure(f"mutants: {failed} fails as it is; log: {log}")
+            self.keep(name, "passed")
 
     def attempt(self, mutant):
-        """Tries a mutant: what has killed it, or nothing. What fails anyway kills nothing."""
+        """Tries a mutant. What fails anyway kills nothing."""
         log = OUT / "log" / f"{key(mutant.diff())}.log"
         log.write_text(mutant.diff() + "\n")
-        original = (TREE / mutant.file).read_text()
+        start = time.monotonic()
+        tree = self.trees.get()
+        path = tree / mutant.file
+        original = path.read_text()
         try:
-            put(mutant.file, mutant.apply(original).encode())
+            put(path, mutant.apply(original).encode())
             for tests in stages(mutant.file):
-                failed = run_tests(tests, log)
+                failed = self.tests.run(tree, tests, log)
                 if failed:
                     break
+            put(path, original.encode())
+            if failed:
+                self.passes_as_it_is(tree, tests)
         finally:
-            put(mutant.file, original.encode())
-        if failed:
-            self.passes_as_it_is(tests)
-        return failed
+            put(path, original.encode())
+            self.trees.put(tree)
+        self.keep(mutant.diff(), failed)
+        say(f"{self.mutants.index(mutant) + 1} of {len(self.mutants)}: {mutant.file}:{mutant.line}: "
+            f"{mutant.what}: {failed or 'SURVIVES'}, {time.monotonic() - start:.0f} s; log: {log.name}")
 
     def go(self):
-        """Tries those of which nothing is known yet; returns those that survive."""
-        survivors = []
-        for number, mutant in enumerate(self.mutants, 1):
-            name = f"{number} of {len(self.mutants)}: {mutant.file}:{mutant.line}: {mutant.what}"
-            known = f"{mutant.diff()}"
-            if mutant.identity() in self.equivalent:
-                say(f"{name}: equivalent")
-                continue
-            if known not in self.results:
-                say(f"{name}; log: {OUT / 'log' / key(mutant.diff())}.log")
-                start = time.monotonic()
-                self.results[known] = self.attempt(mutant)
-                self.save()
-                say(f"    {self.results[known] or 'SURVIVES'}, {time.monotonic() - start:.0f} s")
-            if self.results[known] is None:
-                survivors.append(mutant)
-        return survivors
+        """Tries those of which nothing is known yet, in each copy one at a time; returns those that
+        survive."""
+        for tree in TREES:
+            self.trees.put(tree)
+        wanted = [mutant for mutant in self.mutants if mutant.identity() not in self.equivalent]
+        new = [mutant for mutant in wanted if mutant.diff() not in self.results]
+        say(f"{len(new)} of {len(self.mutants)} mutants to try, {len(TREES)} at once; logs: {OUT / 'log'}")
+        with ThreadPoolExecutor(len(TREES)) as pool:
+            try:
+                for done in as_completed([pool.submit(self.attempt, mutant) for mutant in new]):
+                    done.result()
+            except BaseException:
+                self.tests.end_all()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [mutant for mutant in wanted if self.results[mutant.diff()] is None]
 
     def table(self):
         """How many came to what, by file."""
@@ -454,7 +503,8 @@ def main():
         return 0
     (OUT / "log").mkdir(parents=True, exist_ok=True)
     with lock(f"mutants-{key(OUT)}"):
-        lay_tree()
+        for tree in TREES:
+            lay(tree)
         run = Run(chosen, equivalent)
         survivors = run.go()
     for mutant in survivors:

@@ -2,10 +2,14 @@
 """The script that breaks the sources to see whether tests notice: on a tree of one file."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
-from cache import Failure
+from cache import Failure, PROJECT
 import mutants
 
 FILE = "src/lib.rs"
@@ -48,20 +52,21 @@ def test_it():
 
 
 @pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """A tree, which is its own copy."""
-    for name in ("OUT", "TREE", "PROJECT"):
-        monkeypatch.setattr(mutants, name, tmp_path)
+def trees(tmp_path, monkeypatch):
+    """Two copies of a tree."""
+    monkeypatch.setattr(mutants, "OUT", tmp_path)
+    monkeypatch.setattr(mutants, "TREES", [tmp_path / name for name in ("first", "second")])
     monkeypatch.setattr(mutants, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(mutants, "STAGES", [("src/", (("tests/test_it.py",),))])
     monkeypatch.setattr(mutants, "state", lambda: "this")
-    for name, text in ((FILE, SOURCE), ("tests/test_it.py", TEST), ("tests/conftest.py", """\
+    for tree in mutants.TREES:
+        for name, text in ((FILE, SOURCE), ("tests/test_it.py", TEST), ("tests/conftest.py", """\
 def pytest_addoption(parser):
     parser.addoption("--first-failure", action="store_true")
 """)):
-        mutants.put(name, text.encode())
+            mutants.put(tree / name, text.encode())
     (tmp_path / "log").mkdir()
-    return tmp_path
+    return mutants.TREES
 
 
 def test_own_rules():
@@ -93,7 +98,7 @@ def change(old, new):
                           (line.replace(old, new),))
 
 
-def test_killed_or_not(tree, monkeypatch, capfd):
+def test_killed_or_not(trees, monkeypatch, capfd):
     killed, survivor, equivalent, endless = (
         change("timer_delete", "timer_shutdown"), change("Release", "Relaxed"),
         change("Self::ONE | ", ""), change("// All", "// for ever, all"))
@@ -106,7 +111,8 @@ Two has one.
 """)
     assert listed == {equivalent.identity(): "Two has one."}
     assert mutants.Run([killed, survivor, equivalent], listed).go() == [survivor]
-    assert (tree / FILE).read_text() == SOURCE
+    for tree in trees:
+        assert (tree / FILE).read_text() == SOURCE
     assert "SURVIVES" in capfd.readouterr().err
     monkeypatch.setattr(mutants, "LIMIT", 5)
     run = mutants.Run([killed, survivor, equivalent, endless], listed)
@@ -115,16 +121,70 @@ Two has one.
     assert run.results[endless.diff()] == "time"
     assert run.table()[-1] == ["all", "4", "2", "0", "1", "1", "1"]
     # All of that is known the next time; and is not, of another state of the tree.
-    monkeypatch.setattr(mutants, "run_tests", None)
+    monkeypatch.setattr(mutants.Tests, "run", None)
     assert mutants.Run([killed, survivor], listed).go() == [survivor]
     monkeypatch.setattr(mutants, "state", lambda: "another")
     assert not mutants.Run([killed], listed).results
 
 
-def test_tests_that_fail_anyway_kill_nothing(tree):
-    mutants.put("tests/test_it.py", b"def test_it():\n    assert False\n")
+def test_tests_that_fail_anyway_kill_nothing(trees):
+    for tree in trees:
+        mutants.put(tree / "tests/test_it.py", b"def test_it():\n    assert False\n")
     with pytest.raises(Failure, match="test_it fails as it is"):
         mutants.Run([change("Release", "Relaxed")], {}).go()
+
+
+def test_one_in_each_copy_at_once(trees, monkeypatch):
+    # Neither ends without the other.
+    monkeypatch.setattr(mutants, "LIMIT", 20)
+    for tree in trees:
+        mutants.put(tree / "tests/test_it.py", b"""\
+from pathlib import Path
+
+def test_it():
+    Path("here").touch()
+    while not all(Path("..", tree, "here").exists() for tree in ("first", "second")):
+        pass
+""")
+    both = [change("Release", "Relaxed"), change("timer_delete", "timer_shutdown")]
+    assert mutants.Run(both, {}).go() == both
+
+
+def test_an_interrupt_leaves_nothing_running(trees):
+    # Each test starts a process, and who reads from those sees their end.
+    os.mkfifo(mutants.OUT / "fifo")
+    for tree in trees:
+        mutants.put(tree / "tests/test_it.py", b"""\
+import subprocess
+
+def test_it():
+    subprocess.run(["sh", "-c", "exec >../fifo; echo; sleep infinity"])
+""")
+    script = f"""if True:
+        import pathlib, sys
+        sys.path.insert(0, {str(PROJECT / "scripts")!r})
+        import cache, mutants
+        mutants.OUT = pathlib.Path({str(mutants.OUT)!r})
+        mutants.RESULTS = mutants.OUT / "results.json"
+        mutants.TREES = [mutants.OUT / name for name in ("first", "second")]
+        mutants.STAGES = {mutants.STAGES!r}
+        mutants.state = lambda: "this"
+        changes = [mutants.Mutant({FILE!r}, number, "x", (old,), ()) for number, old in
+                   enumerate({SOURCE.splitlines()!r}, 1)]
+        cache.run_main(mutants.Run(changes, {{}}).go, root=False)
+    """
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        with open(mutants.OUT / "fifo", encoding="ascii") as fifo:
+            assert all(fifo.readline() for _ in trees)
+            process.send_signal(signal.SIGINT)
+            try:
+                assert process.wait(20) == 128 + signal.SIGINT
+            finally:
+                process.kill()
+            assert fifo.read() == ""
+    for tree in trees:
+        assert (tree / FILE).read_text() == SOURCE
+    assert not mutants.RESULTS.exists()
 
 
 @pytest.mark.parametrize("text", ["src/lib.rs\n-a\n+b\nNo colon.", "src/lib.rs:\n-a\n+b\n",
