@@ -59,6 +59,31 @@ def test_refused(errors, refused):
     assert errors[refused.name] == wanted
 
 
+def test_a_kernel_without_smp_is_refused(kernel, tmp_path):
+    kdir = debug_kernel.make(kernel)
+    options = tmp_path / "rustc_cfg"
+    options.write_text("".join(
+        line for line in (kdir / "include/generated/rustc_cfg").read_text().splitlines(keepends=True)
+        if "CONFIG_SMP" not in line))
+    # The compiler, told of another kernel than it is.
+    rustc = tmp_path / "rustc"
+    rustc.write_text(f"""#!/bin/sh
+for word; do
+    shift
+    case $word in @*/rustc_cfg) word=@{options} ;; esac
+    set -- "$@" "$word"
+done
+exec rustc "$@"
+""")
+    rustc.chmod(0o755)
+    made = subprocess.run(
+        ["make", "-C", kdir, f"M={PROJECT}", f"MO={tmp_path}", *debug_kernel.MAKE[1:],
+         f"RUSTC={rustc}", "modules"], capture_output=True, text=True, check=False)
+    said = re.findall("^error.*", made.stderr, re.MULTILINE)
+    assert said[0].startswith("error: ktimer needs a kernel with CONFIG_SMP: ")
+    assert said[1:] == ["error: aborting due to 1 previous error"]
+
+
 def test_unsafe_is_the_librarys_alone():
     # But for the plain C that the benchmark calls.
     modules = {*PROJECT.glob("src/jitimer/*.rs"), *PROJECT.glob("samples/**/*.rs"),

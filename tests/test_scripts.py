@@ -31,7 +31,7 @@ def kdir(tmp_path):
     # Any program for this machine.
     shutil.copy("/bin/true", tmp_path / "rust/libmacros.so")
     (tmp_path / ".config").write_text(
-        f'CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT="{have.stdout.strip()}"\n')
+        f'CONFIG_RUST=y\nCONFIG_SMP=y\nCONFIG_RUSTC_VERSION_TEXT="{have.stdout.strip()}"\n')
     return tmp_path
 
 
@@ -46,6 +46,12 @@ def test_kdir_that_is_not_there():
 def test_kdir_without_rust(kdir):
     (kdir / ".config").write_text("# CONFIG_RUST is not set\n")
     assert "was built without Rust" in check_kdir(kdir)
+
+
+def test_kdir_without_smp(kdir):
+    config = kdir / ".config"
+    config.write_text(config.read_text().replace("CONFIG_SMP=y", "# CONFIG_SMP is not set"))
+    assert "was built without CONFIG_SMP" in check_kdir(kdir)
 
 
 def test_kdir_without_metadata(kdir):

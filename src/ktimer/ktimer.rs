@@ -77,6 +77,12 @@
 //!
 //! The files have the places and names that they would have in the kernel's `rust/`.
 
+#[cfg(not(CONFIG_SMP))]
+compile_error!(
+    "ktimer needs a kernel with CONFIG_SMP: without it spinlocks exclude nobody, so that who locks one \
+     twice gets a second exclusive reference to what it guards"
+);
+
 pub mod extra;
 pub mod interrupt;
 
