@@ -19,6 +19,7 @@
  *
  *	rN      read() up to N bytes
  *	R       read() to the end, or an error
+ *	fN      read() up to N bytes, of which all but the first are in pages that were never touched
  *	WN      preadv2() up to N bytes, with RWF_NOWAIT
  *	pN,O    pread() up to N bytes at O
  *	lO      lseek() to O from the start; LO: from the end
@@ -306,6 +307,22 @@ static void do_fuse(int ms, int events)
 	int n = poll(p, 2, ms);
 
 	print('w', n > 0 ? p[0].revents : n, 0);
+}
+
+static void read_fresh(size_t n)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *place = mmap(NULL, page + n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ssize_t got;
+
+	if (place == MAP_FAILED)
+		err(2, "mmap");
+	place += page - 1;
+	*place = 0;
+	got = read(fd, place, n);
+	if (got > 0)
+		memcpy(buf, place, got);
+	print('f', got, got);
 }
 
 static void do_readv(void)
@@ -689,6 +706,9 @@ int main(int argc, char **argv)
 		case 'r':
 			got = read(fd, buf, n);
 			print(op, got, got);
+			break;
+		case 'f':
+			read_fresh(n);
 			break;
 		case 'W':
 			got = preadv2(fd, &(struct iovec){ buf, n }, 1, -1, RWF_NOWAIT);

@@ -50,6 +50,21 @@ def test_it_is_a_stream(vm):
     check_series(samples(first[2] + "".join(text for _, _, text in refused)), 50)
 
 
+def test_a_read_goes_on_over_the_end_of_a_page(vm):
+    ((*_, text),) = read(vm, "f4096")
+    assert len(samples(text)) == 1
+    output = run(vm, """
+        insmod counter.ko
+        ./reader /proc/jitcounter f4096 f4096
+        rmmod counter
+        insmod jit.ko
+        ./reader /proc/currentime f4096 f4096
+        rmmod jit""")
+    counter, end, time, end_of_time = operations(output)
+    assert re.fullmatch(r"\d+\n", counter[2]) and end == end_of_time == ("f", 0, "")
+    assert re.fullmatch(r"0x[0-9a-f]+ 0x[0-9a-f]+ \d+\.\d+\n +\d+\.\d+\n", time[2])
+
+
 def test_a_first_read_without_a_place(vm):
     bad, whole = read(vm, "b R")
     assert bad == ("b", "EFAULT", "")

@@ -106,7 +106,7 @@ impl<D: Send + Sync + 'static> Entry<D> {
 }
 
 /// What `seq_read_iter()` does, but for a page to read to that is missing: then it fails with `EFAULT`,
-/// and [`with_pages`] is to call it again. So nobody holds a lock who waits for a page.
+/// and [`read_pages`] calls it again. So nobody holds a lock who waits for a page.
 ///
 /// # Safety
 ///
@@ -118,8 +118,43 @@ unsafe fn seq_read(iocb: *mut bindings::kiocb, iter: *mut bindings::iov_iter) ->
     Ok(read as usize)
 }
 
-/// Calls `read` until it does not fail with `EFAULT`, each time with the byte there that is next to be
-/// read to.
+/// Calls `read`, with how much was read so far, until there is no more to read, or to read to; after
+/// it failed with `EFAULT`, when the page is there.
+///
+/// It fails as `read` does, if nothing was read before.
+///
+/// # Safety
+///
+/// The iterator must be valid.
+unsafe fn read_pages(
+    iter: *const bindings::iov_iter,
+    read: impl Fn(usize) -> Result<usize>,
+) -> Result<usize> {
+    let mut total: usize = 0;
+    // SAFETY: By the requirement of this function.
+    while unsafe { bindings::iov_iter_count(iter) } > 0 {
+        let error = match read(total) {
+            Ok(0) => break,
+            Ok(read) => {
+                total = total.wrapping_add(read);
+                continue;
+            }
+            // SAFETY: By the requirement of this function.
+            Err(EFAULT) => match unsafe { fault_in(iter) } {
+                Ok(()) => continue,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        if total == 0 {
+            return Err(error);
+        }
+        break;
+    }
+    Ok(total)
+}
+
+/// Has the byte there that is next to be read to.
 ///
 /// Who waits for a page has a reference to the module meanwhile, so unloading need not wait for one
 /// that never comes. Fails with `EIO` if the module goes, and with `EFAULT` if there is no such page.
@@ -127,21 +162,12 @@ unsafe fn seq_read(iocb: *mut bindings::kiocb, iter: *mut bindings::iov_iter) ->
 /// # Safety
 ///
 /// The iterator must be valid.
-unsafe fn with_pages(
-    iter: *const bindings::iov_iter,
-    read: impl Fn() -> Result<usize>,
-) -> Result<usize> {
-    loop {
-        match read() {
-            Err(EFAULT) => {
-                let _held = this_module::Held::get().ok_or(EIO)?;
-                // SAFETY: By the requirement of this function.
-                if !unsafe { bindings::fault_in_next_byte(iter) } {
-                    return Err(EFAULT);
-                }
-            }
-            result => return result,
-        }
+unsafe fn fault_in(iter: *const bindings::iov_iter) -> Result {
+    let _held = this_module::Held::get().ok_or(EIO)?;
+    // SAFETY: By the requirement of this function.
+    match unsafe { bindings::fault_in_next_byte(iter) } {
+        true => Ok(()),
+        false => Err(EFAULT),
     }
 }
 

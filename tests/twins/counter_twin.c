@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <linux/uio.h>
 
 #include "../../src/common/helpers/helpers.h"
 #include "fault_in.h"
@@ -42,15 +43,20 @@ static int counter_open(struct inode *inode, struct file *file)
 /* Unloading waits for it, so it must not wait for a page. */
 static ssize_t counter_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	ssize_t ret;
+	ssize_t total = 0, ret;
 
-	do {
+	while (iov_iter_count(to)) {
 		ret = common_helper_seq_read_iter_nofault(iocb, to);
-		if (ret != -EFAULT)
-			return ret;
-		ret = fault_in(to);
-	} while (!ret);
-	return ret;
+		if (ret == -EFAULT) {
+			ret = fault_in(to);
+			if (!ret)
+				continue;
+		}
+		if (ret <= 0)
+			return total ? total : ret;
+		total += ret;
+	}
+	return total;
 }
 
 static const struct proc_ops counter_proc_ops = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the C twins have for with_pages() of src/common/proc_fs.rs.
+ * What the C twins have for fault_in() of src/common/proc_fs.rs.
  */
 
 #ifndef _TWINS_FAULT_IN_H

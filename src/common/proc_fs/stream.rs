@@ -15,8 +15,8 @@
 //! [`include/linux/poll.h`](srctree/include/linux/poll.h)
 
 use super::{
+    read_pages,
     seq_read,
-    with_pages,
     Entry,
     Shared, //
 };
@@ -298,20 +298,18 @@ impl<R: Records> OpenFile<R> {
         };
         // Where a record is made as it is asked for, a read gets no more than one.
         let is_made = this.records.waiters().is_none();
-        let mut total: isize = 0;
         // SAFETY: As above.
-        while unsafe { bindings::iov_iter_count(iter) } > 0 && (total == 0 || !is_made) {
-            // SAFETY: As above.
-            match unsafe { with_pages(iter, || this.read(iocb, iter, nonblocking || total > 0)) } {
-                Ok(0) => break,
-                Ok(read) => total = total.wrapping_add(read as isize),
-                // What was read comes first; and when the module goes, that is the end.
-                Err(_) if total > 0 || this.shared().stop.is_requested() => break,
-                Err(EIO) => break,
-                Err(error) => return error.to_errno() as isize,
-            }
+        match unsafe {
+            read_pages(iter, |total| match total {
+                1.. if is_made => Ok(0),
+                _ => this.read(iocb, iter, nonblocking || total > 0),
+            })
+        } {
+            Ok(total) => total as isize,
+            // The module goes: that is the end.
+            Err(error) if error == EIO || this.shared().stop.is_requested() => 0,
+            Err(error) => error.to_errno() as isize,
         }
-        total
     }
 
     /// # Safety

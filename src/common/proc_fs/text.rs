@@ -3,8 +3,8 @@
 //! Files that show one text, as it is when they are read.
 
 use super::{
+    read_pages,
     seq_read,
-    with_pages,
     Entry,
     Shared, //
 };
@@ -69,7 +69,7 @@ unsafe extern "C" fn open<T: Show>(
 /// It must be a read of a file that [`open`] opened.
 unsafe extern "C" fn read_iter(iocb: *mut bindings::kiocb, iter: *mut bindings::iov_iter) -> isize {
     // SAFETY: These are the arguments of the call, of a file that `single_open()` has opened.
-    match unsafe { with_pages(iter, || seq_read(iocb, iter)) } {
+    match unsafe { read_pages(iter, |_| seq_read(iocb, iter)) } {
         Ok(read) => read as isize,
         Err(error) => error.to_errno() as isize,
     }
