@@ -41,7 +41,7 @@ def main():
             result = vm.run(f"""
                 insmod jitimer.ko count={options.count} tdelay={options.tdelay} || exit 1
                 {load}
-                cat /proc/jitimer
+                cat /proc/jitimer || exit 1
                 kill $(jobs -p) 2>/dev/null
                 rmmod jitimer""", 120 + options.count * options.tdelay)
             if result.status:
@@ -49,8 +49,11 @@ def main():
             recordings.append(options.out / f"{name}.txt")
             recordings[-1].write_text(result.output)
     picture = PROJECT / "scripts/jitter.png" if options.readme else options.out / "jitter.png"
-    return subprocess.run([PROJECT / "scripts/jitter", "-o", picture, *recordings],
-                          check=False).returncode
+    status = subprocess.run([PROJECT / "scripts/jitter", "-o", picture, *recordings],
+                            check=False).returncode
+    if not status:
+        say(f"the picture: {picture}")
+    return status
 
 
 if __name__ == "__main__":
