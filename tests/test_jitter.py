@@ -284,6 +284,29 @@ def test_nothing_hides_another(files):
                     or one[2] > other[3] - 0.1 or one[3] < other[2] + 0.1), (one, other)
 
 
+@pytest.mark.parametrize("deltas", [
+    range(4, 13), range(4, 24), [*range(4, 24), 30], [*range(4, 13), 14, 15, 100, 101, 10 ** 6],
+    [10 ** 9, 3 * 10 ** 9], range(1, 2000),
+])
+def test_the_names_of_rows_are_apart(files, deltas):
+    result = jitter("-o", files / "picture.svg", input=recording(deltas))
+    assert result.returncode == 0, result.stderr
+    names = [str(first) if first == last else f"{first} to {last}"
+             for first, last, _, _ in rows_of(result.stdout)]
+    found = []
+    for group in ElementTree.parse(files / "picture.svg").getroot().iter():
+        if "".join(group.itertext()).strip() in names and group.get("transform"):
+            x, y, _, turned = re.fullmatch(r"translate\(([\d.]+),([\d.]+)\)( rotate\(([\d.]+)\))?",
+                                           group.get("transform")).groups()
+            found.append((float(y), float(x), len("".join(group.itertext()).strip()), turned))
+    # The lowest numbers; others are on the axes above.
+    found = sorted(each for each in found if each[0] > max(found)[0] - 1)
+    assert len(found) == len(names)
+    for (_, left, length, turned), (_, right, more, _) in zip(found, found[1:]):
+        # A letter is about 7 pixels wide, and 12 high.
+        assert right - left > (24 if turned else (length + more) / 2 * 7 + 5)
+
+
 def test_a_huge_recording(files):
     (files / "huge.txt").write_text(recording([10] * 100_000 + [99] + [10] * 100_000))
     result = jitter("-o", files / "huge.svg", files / "huge.txt")
