@@ -396,13 +396,16 @@ def test_folder_of_a_run_that_came_no_further(setup):
 
 def test_clean_leaves_what_is_not_from_here(setup):
     setup.run(*setup.in_root, "true")
-    (setup.cache / "notes").write_text("mine")
-    for name in ("stock-a", "kdir-b.new", "in-tree-c"):
+    for name in ("stock-a", "kdir-b.new", "in-tree-c", "kdir-mine"):
         (setup.cache / name / "folder").mkdir(parents=True)
-    (setup.cache / "kvm-1").touch()
+    for name in ("stock-a", "kdir-b", "in-tree-c"):
+        (setup.cache / "lock" / name).touch()
+    for name in ("kvm-1", "notes", "apt"):
+        (setup.cache / name).touch()
+    (setup.cache / "lock/apt").touch()
     setup.run(*setup.clean)
     assert sorted(path.name for path in setup.cache.iterdir()) == [
-        ".gitignore", "CACHEDIR.TAG", "lock", "notes"]
+        ".gitignore", "CACHEDIR.TAG", "apt", "kdir-mine", "lock", "notes"]
     assert "tool root made" in setup.run(*setup.in_root, "true")[1]
 
 
