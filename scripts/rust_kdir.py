@@ -63,9 +63,9 @@ impl kernel::Module for Check {
 }
 """
 
-# Options that tell what the build machine's libraries can do; nothing in the kernel depends on
-# them that a module could see.
-PROBES = re.compile(r"CONFIG_(?:CC_CAN_LINK|OPENSSL_SUPPORTS)\w*=")
+# Options that tell what the build machine's libraries can do, or whether it has arm64's compiler for
+# programs of 32 bits, for their vDSO; nothing in the kernel depends on them that a module could see.
+PROBES = re.compile(r"CONFIG_(?:(?:CC_CAN_LINK|OPENSSL_SUPPORTS)\w*|(?:THUMB2_)?COMPAT_VDSO)=")
 
 
 def config_value(config, name):
@@ -200,8 +200,11 @@ def make(kernel):
             build = ["make", f"HOSTCC={gcc(kernel)}", f"-j{os.cpu_count()}", "-C", source,
                      f"O={new}"]
             # Debian's patch to Kbuild has it take the architecture and the compiler from there, so
-            # that whoever builds modules need not tell.
-            shutil.copy(kernel.headers / ".kernelvariables", new)
+            # that whoever builds modules need not tell. The compiler for programs of 32 bits, which
+            # arm64 has as well, is of no use.
+            (new / ".kernelvariables").write_text(re.sub(
+                r"^.*\bCROSS_COMPILE_COMPAT\b.*\n", "", (kernel.headers / ".kernelvariables").read_text(),
+                flags=re.MULTILINE))
             shutil.copy(config, new)
             step(f"configuring {kernel.release}", name, [*build, "olddefconfig"], env=environment())
             check_options(kernel, config.read_text(), (new / ".config").read_text())
@@ -300,9 +303,7 @@ def why_not_here(release):
     if not version:
         return f"linux-headers-{release} is not installed"
     kernel = kernels.Kernel(release, version, installed=True)
-    # The second compiler of arm64 builds the vDSO for programs of 32 bits.
-    compilers = [gcc(kernel)] + (["gcc-arm-linux-gnueabihf"] if kernel.arch == "arm64" else [])
-    missing = [name for name in (*PACKAGES, *compilers) if not kernels.installed_version(name)]
+    missing = [name for name in (*PACKAGES, gcc(kernel)) if not kernels.installed_version(name)]
     if missing:
         return f"packages are missing (as root: apt-get install {' '.join(missing)})"
     try:

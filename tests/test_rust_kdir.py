@@ -115,6 +115,23 @@ def test_another_configuration(kernel):
         rust_kdir.check_options(kernel, config, config.replace("CONFIG_SMP=y\n", ""))
 
 
+def test_arm64_takes_no_compiler_for_programs_of_32_bits(tmp_path, monkeypatch):
+    config = "CONFIG_ARM64=y\nCONFIG_COMPAT_VDSO=y\nCONFIG_THUMB2_COMPAT_VDSO=y\n"
+    kernel = kernels.Kernel("7.3.4+deb13-arm64", "1", installed=True)
+    rust_kdir.check_options(kernel, config, "CONFIG_ARM64=y\n")
+    with pytest.raises(Failure, match="loses CONFIG_ARM64=y"):
+        rust_kdir.check_options(kernel, config, "")
+    (tmp_path / ".kernelvariables").write_text("CC = $(CROSS_COMPILE)gcc-14\n")
+    monkeypatch.setattr(kernels.Kernel, "headers", tmp_path)
+    asked = []
+    monkeypatch.setattr(kernels, "installed_version", asked.append)
+    assert rust_kdir.why_not_here(kernel.release) == f"linux-headers-{kernel.release} is not installed"
+    monkeypatch.setattr(kernels, "installed_version",
+                        lambda name: asked.append(name) or (None if name == "make" else "1"))
+    assert rust_kdir.why_not_here(kernel.release).endswith("apt-get install make)")
+    assert "gcc-14" in asked and not [name for name in asked if "gnueabi" in name]
+
+
 def test_another_version_string(kernel, rt_kernel, monkeypatch):
     made = rust_kdir.make(kernel)
     image, _ = rt_kernel
