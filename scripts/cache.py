@@ -7,6 +7,7 @@ on, or starts again, the next time.
 """
 
 import contextlib
+import errno
 import fcntl
 import functools
 import hashlib
@@ -33,6 +34,10 @@ TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine())
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+# What tools say is read here.
+os.environ["LC_ALL"] = "C.UTF-8"
+os.environ.pop("LANGUAGE", None)
 
 
 class Failure(Exception):
@@ -91,7 +96,9 @@ def run_main(function, *, root=True):
     signal.set_wakeup_fd(writer)
     threading.Thread(target=end_all, args=[reader], daemon=True).start()
     for number in SIGNALS:
-        signal.signal(number, interrupt)
+        # One that is to be ignored, as by nohup, is.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
     status = 1
     try:
         status = function()
@@ -99,6 +106,10 @@ def run_main(function, *, root=True):
         print(f"{name}: {failure}", file=sys.stderr)
     except Interrupted:
         pass
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"{name}: there is no space left for {error.filename or CACHE}", file=sys.stderr)
     if Interrupted.by:
         # Nobody may be there to read it.
         with contextlib.suppress(OSError):

@@ -96,7 +96,7 @@ class Setup:
         """
         output, writer = os.pipe()
         # pylint: disable-next=consider-using-with
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer,
+        process = subprocess.Popen(["env", "--default-signal", *command], stdin=subprocess.DEVNULL, stdout=writer,
                                    stderr=subprocess.PIPE, pass_fds=[writer], start_new_session=True,
                                    cwd=cwd or self.folder, env=self.environment | environment)
         os.close(writer)
@@ -241,6 +241,43 @@ def test_signal_during_a_step(tmp_path, name, one):
     assert "never" not in said and "Traceback" not in said
 
 
+# Says so when it is ready, and goes on when it is told to.
+GOES_ON = """
+import sys
+sys.path.insert(0, sys.argv[1] + "/scripts")
+import cache
+
+def main():
+    cache.say("ready")
+    cache.step(f"reading {input()}", "goes-on", ["true"])
+
+cache.run_main(main, root=False)
+"""
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT"])
+def test_signal_that_is_to_be_ignored(tmp_path, name):
+    (tmp_path / "goes_on.py").write_text(GOES_ON)
+    command = ["env", f"--ignore-signal={name}", PROJECT / "scripts/in-root", "python3", "goes_on.py", PROJECT]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          start_new_session=True) as process:
+        assert process.stderr.readline() == "==> ready\n"
+        os.killpg(process.pid, signal.Signals[f"SIG{name}"])
+        _, said = process.communicate("on\n")
+    assert process.returncode == 0, said
+    assert "reading on" in said
+
+
+def test_language_of_this_machine(tmp_path):
+    environment = {**os.environ, "LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "LANGUAGE": "de:en"}
+    for command in ([sys.executable, "-c", "import cache, os; os.execlp('env', 'env')"],
+                    [PROJECT / "scripts/in-root", "env"]):
+        said = subprocess.run(command, env=environment | {"PYTHONPATH": str(PROJECT / "scripts")}, check=True,
+                              cwd=tmp_path, capture_output=True, text=True).stdout.splitlines()
+        assert "LC_ALL=C.UTF-8" in said
+        assert not [line for line in said if line.startswith("LANGUAGE")]
+
+
 # A signal that another thread than the main one gets, which is waiting meanwhile.
 OTHER = """
 import os, signal, sys, threading
@@ -342,6 +379,20 @@ def test_without_debians_keys(setup):
     assert "installing mmdebstrap on this system" in said
     (install,) = [line for line in asked.read_text().splitlines() if line.startswith("install")]
     assert install.endswith(" mmdebstrap debian-archive-keyring")
+
+
+def test_full_disk_where_nothing_is_fetched(setup):
+    setup.cache.mkdir()
+    script = setup.folder / "steps.py"
+    # A file that is a few bytes too large, and a log that is.
+    for command in ("pathlib.Path(cache.CACHE, 'new').write_bytes(bytes(30 << 20))",
+                    "cache.step('talking', 'talk', ['head', '-c', '30M', '/dev/zero'])"):
+        script.write_text("import pathlib, cache\ndef main():\n    with cache.lock('one'):\n"
+                          f"        {command}\ncache.run_main(main, root=False)\n")
+        _, said = setup.run(*private(f"mount -t tmpfs -o size=20m tmpfs {setup.cache}", sys.executable, script),
+                            status=1, PYTHONPATH=str(PROJECT / "scripts"))
+        assert "Traceback" not in said
+        assert said.splitlines()[-1].startswith("steps.py: there is no space left for ")
 
 
 def test_mounts_that_an_older_version_left(setup):
