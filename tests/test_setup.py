@@ -597,6 +597,24 @@ def test_what_is_seen(setup):
     assert not (setup.folder.parent / "file").exists()
 
 
+def test_work_tree_of_git(tmp_path):
+    def git(*command, **environment):
+        return subprocess.run(["git", "-c", "user.name=me", "-c", "user.email=me", *command], check=True, cwd=tmp_path,
+                              env=os.environ | environment, capture_output=True, text=True).stdout
+    git("init", "repository")
+    git("-C", "repository", "commit", "--allow-empty", "--message", "one")
+    git("-C", "repository", "worktree", "add", "../tree")
+    see = [PROJECT / "scripts/in-root", "sh", "-c", "git log --format=%s; ls ..; ls $1/repository", "sh", tmp_path]
+    for environment in ({}, {"GIT_DIR": "/none", "GIT_INDEX_FILE": "/none"}):
+        out = subprocess.run(see, cwd=tmp_path / "tree", check=True, capture_output=True, text=True,
+                             env=os.environ | environment).stdout
+        # Nothing but the repository itself of what is around it.
+        assert out == "one\nrepository\ntree\n"
+    # One that is gone is nothing to fail for.
+    shutil.rmtree(tmp_path / "repository")
+    subprocess.run([PROJECT / "scripts/in-root", "true"], cwd=tmp_path / "tree", check=True)
+
+
 def test_status_input_and_output(setup):
     command = [*setup.in_root, "sh", "-c"]
     assert setup.run(*command, "exit 7", status=7)
