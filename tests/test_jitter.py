@@ -152,13 +152,19 @@ def test_a_command_that_is_no_text():
     assert result.returncode == 0 and b"50,000 deltas" in result.stdout
 
 
-def test_one_far_from_all_others():
+@pytest.mark.parametrize("far", [10 ** 6, (1 << 60) + 1])
+def test_one_far_from_all_others(far):
     # All the others are apart, and the bars of all show.
-    result = jitter(input=recording([10] * 900 + [11] * 50 + [40] * 49 + [10 ** 6]))
-    rows = rows_of(result.stdout)
+    rows = rows_of(jitter(input=recording([100] * 900 + [101] * 50 + [400] * 49 + [far])).stdout)
     assert [row[:2] + row[3:] for row in rows] == [
-        (10, 10, 900), (11, 11, 50), (40, 40, 49), (10 ** 6, 10 ** 6, 1)]
+        (100, 100, 900), (101, 101, 50), (400, 400, 49), (far, far, 1)]
     assert all(bar for _, _, bar, _ in rows)
+
+
+def test_values_that_are_near_each_other():
+    # Where all have room, there is a row for what is missing, too.
+    rows = rows_of(jitter(input=recording([4, 4, 9])).stdout)
+    assert [row[1:2] + row[3:] for row in rows] == [(4, 2), (5, 0), (6, 0), (7, 0), (8, 0), (9, 1)]
 
 
 def test_many_values_in_few_rows():
@@ -285,7 +291,7 @@ def test_nothing_hides_another(files):
 
 
 @pytest.mark.parametrize("deltas", [
-    range(4, 13), range(4, 24), [*range(4, 24), 30], [*range(4, 13), 14, 15, 100, 101, 10 ** 6],
+    range(4, 13), [0, 1, 1000], range(4, 24), [*range(4, 24), 30], [*range(4, 13), 14, 15, 100, 101, 10 ** 6],
     [10 ** 9, 3 * 10 ** 9], range(1, 2000),
 ])
 def test_the_names_of_rows_are_apart(files, deltas):
@@ -431,6 +437,13 @@ def test_what_no_gate_can_judge(text):
     assert jitter(input=text).returncode == 0
 
 
+def test_more_recordings_than_files_may_be_open(files):
+    result = jitter("--json", *[files / "idle.txt"] * 40, preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (20, 20)))
+    assert result.returncode == 0, result.stderr
+    assert len(json.loads(result.stdout)) == 40
+
+
 def test_a_gate_and_others_that_cannot_be_read(files):
     for names in (["none.txt", "busy.txt"], ["busy.txt", "none.txt"]):
         arguments = ["-o", files / "picture.svg", *(files / name for name in names)]
@@ -525,22 +538,25 @@ def test_without_gnuplot(files):
                              "No such file or directory\n")
 
 
-def test_live(files):
+@pytest.mark.parametrize("lines, columns", [(12, 100), (12, 20)])
+def test_live(files, lines, columns):
     # It grows in place, also when there is nothing new to read; what there is in the end stays.
     os.mkfifo(files / "fifo")
     process = pexpect.spawn(SCRIPT, ["--live", str(files / "fifo")], encoding="utf-8",
-                            dimensions=(12, 100))
-    lines = recording([10] * 20 + [11] * 5 + list(range(100, 200))).splitlines(keepends=True)
+                            dimensions=(lines, columns))
+    text = recording([10] * 20 + [11] * 5 + list(range(100, 200))).splitlines(keepends=True)
     with open(files / "fifo", "w", encoding="ascii") as fifo:
         process.expect("fifo: no delta yet")
         for start, end in ((0, 22), (22, 27), (27, None)):
-            fifo.writelines(lines[start:end])
+            fifo.writelines(text[start:end])
             fifo.flush()
-            process.expect(f"fifo: {len(lines[:end]) - 2} deltas")
+            process.expect(f"fifo: {len(text[:end]) - 2} deltas")
         process.expect("\x1b\\[J")
-        # All of it fits.
-        assert process.before.count("\n") < 12
-    process.expect("fifo: 125 deltas.*min 10, .*max 199.*10 \\|#+ +20")
+        # All of it fits, as far as it can.
+        shown = process.before.replace("\x1b[K", "").split("\r\n")
+        assert len(shown) <= lines and all(len(line) < columns for line in shown)
+        assert columns < 80 or " to 199 |#" in shown[-2]
+    process.expect("fifo: 125 deltas(.|\n)*min 10, (.|\n)*10 \\|#+ +20")
     process.expect(pexpect.EOF)
     process.close()
     assert process.exitstatus == 0
