@@ -11,11 +11,12 @@
  *	reader as UID COMMAND...
  *	reader as UID,INNER COMMAND...
  *	reader named NAME [KIND]
+ *	reader early FILE
  *
  * runs a command as a user, without other groups; and as the user INNER of a user namespace that UID
  * has made, and that has a thousand more users; has the CPU under a name (%0a is a newline in it), as
  * a task of user 1000, in no other groups, that differs from an ordinary one in one thing: see
- * become().
+ * become(); tries to open a file, over and over, and prints a line when it could.
  *
  *	rN      read() up to N bytes
  *	R       read() to the end, or an error
@@ -657,6 +658,15 @@ static void become(const char *kind)
 	prctl(PR_SET_DUMPABLE, strcmp(kind, "not dumpable") ? 1 : 0);
 }
 
+static void open_early(const char *name)
+{
+	print('e', 0, 0);
+	while (open(name, O_RDONLY) < 0)
+		if (errno != ENOENT)
+			err(2, "%s", name);
+	print('o', 0, 0);
+}
+
 static void run_named(const char *text, const char *kind)
 {
 	char name[64], *end = name;
@@ -685,6 +695,10 @@ int main(int argc, char **argv)
 		errx(2, "usage: reader FILE OPERATION...; see its source");
 	if (argc > 3 && !strcmp(argv[1], "as"))
 		run_as(argv + 2);
+	if (argc == 3 && !strcmp(argv[1], "early")) {
+		open_early(argv[2]);
+		return 0;
+	}
 	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "named"))
 		run_named(argv[2], argv[3]);
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nothing }, NULL);

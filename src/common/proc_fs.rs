@@ -30,6 +30,8 @@ use kernel::{
 
 /// A file under `/proc`, which all may read. It belongs into the module's struct.
 ///
+/// While its module is being loaded or unloaded, it can't be opened (`ENOENT`).
+///
 /// Dropping it takes the name away and ends all reading, whoever still has a descriptor: who waits
 /// in `read()` gets the end of the file, and who calls it later `EIO`, from procfs.
 ///
@@ -106,7 +108,7 @@ impl<D: Send + Sync + 'static> Entry<D> {
 }
 
 /// What `seq_read_iter()` does, but for a page to read to that is missing: then it fails with `EFAULT`,
-/// and [`read_pages`] calls it again. So nobody holds a lock who waits for a page.
+/// and [`read_pages`] calls it again. So nobody holds `seq_file`'s lock who waits for a page.
 ///
 /// # Safety
 ///
@@ -125,7 +127,7 @@ unsafe fn seq_read(iocb: *mut bindings::kiocb, iter: *mut bindings::iov_iter) ->
 ///
 /// # Safety
 ///
-/// The iterator must be valid.
+/// The iterator must be valid, and `read` fail with `EFAULT` only where a copy to it does.
 unsafe fn read_pages(
     iter: *const bindings::iov_iter,
     read: impl Fn(usize) -> Result<usize>,
@@ -139,7 +141,7 @@ unsafe fn read_pages(
                 total = total.wrapping_add(read);
                 continue;
             }
-            // SAFETY: By the requirement of this function.
+            // SAFETY: By the requirement of this function, a copy has just failed.
             Err(EFAULT) => match unsafe { fault_in(iter) } {
                 Ok(()) => continue,
                 Err(error) => error,
@@ -154,21 +156,20 @@ unsafe fn read_pages(
     Ok(total)
 }
 
-/// Has the byte there that is next to be read to.
+/// Has the byte there at which a copy to the iterator has failed.
 ///
 /// Who waits for a page has a reference to the module meanwhile, so unloading need not wait for one
-/// that never comes. Fails with `EIO` if the module goes, and with `EFAULT` if there is no such page.
+/// that never comes. Fails with `EIO` if the module goes, and with `EFAULT` if there is no such page, or
+/// the task was killed.
 ///
 /// # Safety
 ///
-/// The iterator must be valid.
+/// The iterator must be valid, and a copy to it must just have failed: so it is at that byte.
 unsafe fn fault_in(iter: *const bindings::iov_iter) -> Result {
     let _held = this_module::Held::get().ok_or(EIO)?;
     // SAFETY: By the requirement of this function.
-    match unsafe { bindings::fault_in_next_byte(iter) } {
-        true => Ok(()),
-        false => Err(EFAULT),
-    }
+    let is_there = unsafe { bindings::fault_in_next_byte(iter) };
+    is_there.then_some(()).ok_or(EFAULT)
 }
 
 impl<D> Drop for Entry<D> {

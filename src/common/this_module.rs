@@ -14,9 +14,9 @@ fn this_module() -> *mut bindings::module {
 
 /// Whether the module is neither being loaded nor unloaded. Loading can fail yet, and then nobody
 /// who has a reference is waited for.
-pub(crate) fn is_live() -> bool {
+pub(crate) fn is_loaded() -> bool {
     // SAFETY: It is the module that is running this.
-    unsafe { bindings::module_is_live(this_module()) }
+    unsafe { bindings::module_is_loaded(this_module()) }
 }
 
 /// The module's name, a C string.

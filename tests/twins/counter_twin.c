@@ -37,6 +37,9 @@ static int counter_show(struct seq_file *m, void *v)
 
 static int counter_open(struct inode *inode, struct file *file)
 {
+	/* Loading can fail yet, and then nobody who has a reference is waited for. */
+	if (!common_helper_module_is_loaded(THIS_MODULE))
+		return -ENOENT;
 	return single_open(file, counter_show, NULL);
 }
 

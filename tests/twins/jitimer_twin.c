@@ -363,7 +363,7 @@ static int jitimer_open(struct inode *inode, struct file *file)
 	int err;
 
 	/* Loading can fail yet, and then nobody who has a reference is waited for. */
-	if (READ_ONCE(THIS_MODULE->state) != MODULE_STATE_LIVE)
+	if (!common_helper_module_is_loaded(THIS_MODULE))
 		return -ENOENT;
 	uid = common_helper_charged_user(file->f_cred);
 	err = user_get(uid);

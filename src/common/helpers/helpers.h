@@ -27,7 +27,7 @@ void *common_helper_pde_data(const struct inode *inode);
 void common_helper_tasklet_schedule(struct tasklet_struct *t);
 void common_helper_tasklet_hi_schedule(struct tasklet_struct *t);
 u64 common_helper_get_jiffies_64(void);
-bool common_helper_module_is_live(const struct module *mod);
+bool common_helper_module_is_loaded(const struct module *mod);
 bool common_helper_wq_has_sleeper(struct wait_queue_head *wq_head);
 long common_helper_wait_event_on_two(struct wait_queue_head *queue, struct wait_queue_head *other,
 				     bool (*condition)(const void *data), const void *data,

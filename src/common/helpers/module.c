@@ -4,7 +4,8 @@
 
 #include "helpers.h"
 
-bool common_helper_module_is_live(const struct module *mod)
+/* Unlike with module_is_live(), loading must be over, too. */
+bool common_helper_module_is_loaded(const struct module *mod)
 {
 	return READ_ONCE(mod->state) == MODULE_STATE_LIVE;
 }

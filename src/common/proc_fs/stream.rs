@@ -8,7 +8,8 @@
 //! No lock is held while a reader waits, be it for a record or for a page to read to. So each of those
 //! who share an open file can be killed at once.
 //!
-//! Who polls a file has an entry on the wait queue, which stays until it leaves: so the first `poll()` of an open file takes a reference, as one who opens a character device does, and
+//! Who polls a file has an entry on the wait queue, which stays until it leaves: so the first `poll()`
+//! of an open file takes a reference to the module, as one who opens a character device does, and
 //! closing the file gives it back. `rmmod` says "in use" till then, and has nobody to wait for.
 //!
 //! C headers: [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h),
@@ -70,7 +71,8 @@ pub trait Records: Send + Sync + Sized + 'static {
     /// and its number. `None` is the end of the file.
     ///
     /// If there is none yet, it waits until there is or `stop` tells to give up, and then fails; or,
-    /// if `nonblocking`, with `EAGAIN`. Several who share the file may wait for the same record.
+    /// if `nonblocking`, with `EAGAIN`; never with `EFAULT`. Several who share the file may wait for
+    /// the same record.
     fn next(
         &self,
         number: u64,
@@ -98,8 +100,7 @@ impl<D: Send + Sync + 'static> Entry<D> {
     /// Makes `/proc/<name>` a stream of records. May sleep.
     ///
     /// If a reader is slow and some records are lost, a line of its own tells so where they would
-    /// have been: `# 3 lost`. While its module is being loaded or unloaded, the file can't be
-    /// opened (`ENOENT`).
+    /// have been: `# 3 lost`.
     ///
     /// Fails with `EEXIST` if the name is taken, or with `ENOMEM`. The C function is
     /// `proc_create_data()`.
@@ -232,7 +233,7 @@ impl<R: Records> OpenFile<R> {
         // SAFETY: The file, whose inode is that of the entry, is being opened.
         let (data, opener) = unsafe { (bindings::pde_data(inode), Opener::from_raw(file)) };
         from_result(|| {
-            if !this_module::is_live() {
+            if !this_module::is_loaded() {
                 return Err(ENOENT);
             }
             let shared = NonNull::new(data.cast::<Shared<R::Data>>()).ok_or(ENOENT)?;
@@ -298,7 +299,7 @@ impl<R: Records> OpenFile<R> {
         };
         // Where a record is made as it is asked for, a read gets no more than one.
         let is_made = this.records.waiters().is_none();
-        // SAFETY: As above.
+        // SAFETY: As above; `next` never fails with `EFAULT`.
         match unsafe {
             read_pages(iter, |total| match total {
                 1.. if is_made => Ok(0),

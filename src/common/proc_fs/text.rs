@@ -8,7 +8,10 @@ use super::{
     Entry,
     Shared, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    this_module, //
+};
 use core::ptr;
 use kernel::{
     prelude::*,
@@ -60,6 +63,9 @@ unsafe extern "C" fn open<T: Show>(
     inode: *mut bindings::inode,
     file: *mut bindings::file,
 ) -> c_int {
+    if !this_module::is_loaded() {
+        return ENOENT.to_errno();
+    }
     // SAFETY: The file is being opened, and `show` is given the entry's data.
     unsafe { bindings::single_open(file, Some(show::<T>), bindings::pde_data(inode)) }
 }
