@@ -37,7 +37,7 @@ REPORT = re.compile(
     r"\b(?:possible (?:circular|recursive) lock|inconsistent lock state|suspicious RCU usage)|"
     r"\bbad unlock balance\b|\bsleeping function called\b|\bscheduling while atomic\b|"
     r"\bnew suspected memory leaks?\b|\bpreempt leak\b|\bNo irq handler\b|\bpage allocation failure|"
-    r"\bUnable to handle\b|\brefcount_t: |\blist_(?:add|del) corruption\b|"
+    r"\bUnable to handle\b|\bCFI failure\b|\brefcount_t: |\blist_(?:add|del) corruption\b|"
     r"\bTest timed out\b")
 
 INIT = """#!/bin/busybox sh
@@ -205,9 +205,10 @@ class Vm:
         return contextlib.nullcontext()
 
     def check(self):
-        """Fails if the kernel has reported a fault since the last check."""
+        """Fails if the kernel has reported a fault since the last check, in lines that are whole."""
         console = self.console()
-        new, self.checked = console[self.checked:], len(console)
+        new = console[self.checked:console.rfind("\n") + 1]
+        self.checked += len(new)
         self.judge(new)
 
     @staticmethod

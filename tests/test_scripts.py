@@ -200,6 +200,19 @@ def test_vm_takes_a_long_script(vm):
     assert vm.run(lines).output.count("\n") == 200
 
 
+def test_vm_misses_no_report_that_it_reads_in_two_pieces(tmp_path):
+    vm = object.__new__(runner.Vm)
+    vm.console_path, vm.checked = tmp_path / "console", 0
+    for text in ("goes on\nCFI fai", "lure at function+0x1/0x2"):
+        with open(vm.console_path, "a", encoding="ascii") as console:
+            console.write(text)
+        vm.check()
+    with open(vm.console_path, "a", encoding="ascii") as console:
+        console.write(" (target: other+0x0/0x1)\n")
+    with pytest.raises(runner.Reported, match="CFI failure at .* \\(target: .*"):
+        vm.check()
+
+
 def test_vm_misses_no_late_end_no_warning_and_no_crash(machines):
     with machines.make("stock") as vm:
         vm.boot()
