@@ -54,7 +54,7 @@ def test_oneshot(virtual):
 
 
 def test_oneshot_unloaded_earlier(vm):
-    assert log(vm, "oneshot", "insmod oneshot.ko delay_ms=500; rmmod oneshot; sleep 1") == [
+    assert log(vm, "oneshot", "insmod oneshot.ko delay_ms=3000; rmmod oneshot; sleep 3.5") == [
         "Initializing a module with timer.", "Goodbye, cruel world!"]
 
 
