@@ -12,7 +12,7 @@ SEED ?= $(shell date +%s)
 ends-with-make := setpriv --pdeathsig KILL
 in-root := $(ends-with-make) scripts/in-root
 
-.PHONY: modules install modules_install uninstall samples clean run shell test torture fuzz bench jitter matrix mutants deb dkms race coverage series in-tree rust-analyzer check doc fmt clippy shellcheck help
+.PHONY: modules install modules_install uninstall samples clean run shell test torture fuzz bench jitter matrix mutants deb dkms race cfi coverage series in-tree rust-analyzer check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
 	@scripts/check-kdir '$(KDIR)' '$(RUSTC)'
@@ -81,6 +81,9 @@ dkms: ## those packages in a fresh Debian 13: a kernel, its upgrade, removal
 
 race: ## the scenarios on a kernel that sees data races, of Rust, too; T= as for test
 	@$(in-root) scripts/test.py --race $(if $(T),-k '$(T)')
+
+cfi: ## the scenarios on a kernel that checks indirect calls; T= as for test
+	@$(in-root) scripts/test.py --cfi $(if $(T),-k '$(T)')
 
 coverage: ## the scenarios of the test kernel, and which lines of src/ they reach; T= as for test
 	@$(in-root) scripts/test.py --coverage $(if $(T),-k '$(T)')

@@ -4,7 +4,7 @@
 
 'test' has every checker that can see a fault of a timer (tests/kernel.config). 'race' has KCSAN,
 which sees data races (tests/race.config), and a patch by which it sees those of Rust
-(tests/race.diff). Prints the folder that it is built in: the KDIR for modules.
+(tests/race.diff). 'cfi' is 'test' with kCFI, which checks indirect calls (tests/cfi.config). Prints the folder that it is built in: the KDIR for modules.
 """
 
 import argparse
@@ -21,6 +21,7 @@ FRAGMENT = PROJECT / "tests/kernel.config"
 KERNELS = {
     "test": ([FRAGMENT], []),
     "race": ([FRAGMENT, PROJECT / "tests/race.config"], [PROJECT / "tests/race.diff"]),
+    "cfi": ([FRAGMENT, PROJECT / "tests/cfi.config"], []),
 }
 # Debian's source has its warnings looked at elsewhere; without them it builds a tenth faster.
 MAKE = ("make", "LLVM=-19", "ARCH=x86_64", "KCFLAGS=-w", f"-j{os.cpu_count() + 1}")

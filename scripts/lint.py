@@ -31,8 +31,8 @@ def clippy():
     kernel = kernels.find()
     for make, name in ((build.stock, "clippy-stock"), (build.debug, "clippy-test")):
         # Kbuild does not know that clippy's objects aren't rustc's; this folder is clippy's own.
-        make(kernel, "KTIMER_SAMPLES=m", "KTIMER_BENCH=m", "KTIMER_RACE=m", "CLIPPY=1",
-             "KRUSTFLAGS=-Dwarnings", "-B", name=name, log=name)
+        make(kernel, "KTIMER_SAMPLES=m", "KTIMER_BENCH=m", "KTIMER_RACE=m", "KTIMER_CFI=m",
+             "CLIPPY=1", "KRUSTFLAGS=-Dwarnings", "-B", name=name, log=name)
     return 0
 
 

@@ -47,10 +47,11 @@ def main():
         # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
         # run is another one.
         more = ["--numprocesses=1", "-rP", f"--seed={random.randrange(10**9)}"]
-    if "--race" in sys.argv or "--coverage" in sys.argv:
+    alone = next((name for name in ("race", "cfi", "coverage") if f"--{name}" in sys.argv), None)
+    if alone:
         # One machine; and what it comes to is worth showing.
         more = ["--numprocesses=0", "-rP"]
-        debug_kernel.make(kernels.fetch(kernels.find()), "race" if "--race" in sys.argv else "test")
+        debug_kernel.make(kernels.fetch(kernels.find()), alone if alone in debug_kernel.KERNELS else "test")
     elif "--kernel" in sys.argv or "--dkms" in sys.argv:
         more = ["--numprocesses=1"]
     elif "--help" not in sys.argv:
@@ -68,7 +69,7 @@ def main():
                          plugins=[totals])
     if "--help" in sys.argv:
         return status
-    if "--coverage" in sys.argv:
+    if alone == "coverage":
         kcov.show()
     print(f"{len(totals.passed - totals.failed)} passed, {len(totals.failed)} failed")
     return status

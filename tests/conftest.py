@@ -27,10 +27,11 @@ OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
 ALONE = {
     "dkms": "the test of DKMS",
     "race": "all scenarios of the test kernel, and others, on one that sees data races",
+    "cfi": "the same on one that checks indirect calls",
     "coverage": "all scenarios of the test kernel, with modules that note what is reached of them",
 }
 # Those that have a machine in place of the test kernel's.
-IN_PLACE = {"race": kcsan.RaceVm, "coverage": kcov.CoverageVm}
+IN_PLACE = {"race": kcsan.RaceVm, "cfi": Vm, "coverage": kcov.CoverageVm}
 
 
 def alone(config):
@@ -88,6 +89,13 @@ def race_kernel(kernel, modules):
     """The same of the kernel that sees data races."""
     image = debug_kernel.make(kernel, "race") / debug_kernel.IMAGE
     return image, build.debug(kernel, *modules, "KTIMER_RACE=m", config="race")
+
+
+@pytest.fixture(scope="session")
+def cfi_kernel(kernel, modules):
+    """The same of the kernel that checks indirect calls."""
+    image = debug_kernel.make(kernel, "cfi") / debug_kernel.IMAGE
+    return image, build.debug(kernel, *modules, "KTIMER_CFI=m", config="cfi")
 
 
 @pytest.fixture(scope="session")

@@ -554,18 +554,19 @@ impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
                 } else {
                     (ptr::null(), ptr::null_mut())
                 };
+                // Neither by a pointer: to kCFI the bindings' type of a function need not be C's.
                 #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
-                let init = if is_on_stack(timer) {
-                    bindings::timer_init_key_on_stack
-                } else {
-                    bindings::timer_init_key
-                };
-                #[cfg(not(CONFIG_DEBUG_OBJECTS_TIMERS))]
-                let init = bindings::timer_init_key;
+                if is_on_stack(timer) {
+                    // SAFETY: As below.
+                    unsafe {
+                        bindings::timer_init_key_on_stack(timer, Some(expired), 0, name, key)
+                    };
+                    continue;
+                }
                 // SAFETY: `slot` is valid for writes and stays where it is, as all that is
                 // initialised pinned; it has `N` timers, of which this is one; an `Opaque` is
                 // transparent. The name and the key, where they are used, are statics.
-                unsafe { init(timer, Some(expired), 0, name, key) };
+                unsafe { bindings::timer_init_key(timer, Some(expired), 0, name, key) };
             }
             Ok::<(), E>(())
         };
