@@ -105,6 +105,8 @@ def put(headers, made, source, what_for):
     places = {place: origin for place, origin in shared(headers, made, source).items()
               if place in ours or not place.exists()}
     new = headers / "rust.new"
+    # Whoever builds modules reads it.
+    mask = os.umask(0o022)
     try:
         new.mkdir()
         (new / MARK).write_text("\n".join([what_for, *map(str, places)]) + "\n")
@@ -112,12 +114,12 @@ def put(headers, made, source, what_for):
             for file in made.glob(pattern):
                 copy = new / file.relative_to(made / "rust")
                 copy.parent.mkdir(exist_ok=True)
-                shutil.copy(file, copy)
+                shutil.copyfile(file, copy)
         for place, origin in places.items():
             if origin.is_dir():
                 shutil.copytree(origin, place, dirs_exist_ok=True)
             elif not place.exists():
-                shutil.copy(origin, place)
+                shutil.copyfile(origin, place)
             elif place.read_bytes() != origin.read_bytes():
                 raise Failure(f"{place} is that of other headers, and differs; first take the "
                               "metadata out of those (--uninstall)")
@@ -127,3 +129,5 @@ def put(headers, made, source, what_for):
         if isinstance(reason, OSError):
             raise Failure(f"can't put the metadata into {headers}: {reason}") from None
         raise
+    finally:
+        os.umask(mask)

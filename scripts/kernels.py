@@ -96,7 +96,7 @@ def check_release(release):
     """Fails unless this can be the release of a stock kernel."""
     if not RELEASE.fullmatch(release):
         raise Failure(f"'{release}' is not the release of a Debian kernel that has Rust, such as "
-                      "7.3.4+deb13-amd64")
+                      "7.3.4+deb13-amd64; 'rust_kdir.py --list' tells which there are")
 
 
 def apt(*command):

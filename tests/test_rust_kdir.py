@@ -52,7 +52,7 @@ def test_verify(kernel):
 def test_not_a_release():
     _, said = tool("6.12.1-mine", status=1)
     assert said == ("rust_kdir.py: '6.12.1-mine' is not the release of a Debian kernel that has "
-                    "Rust, such as 7.3.4+deb13-amd64\n")
+                    "Rust, such as 7.3.4+deb13-amd64; 'rust_kdir.py --list' tells which there are\n")
 
 
 def test_a_release_that_apt_has_not():
@@ -335,6 +335,23 @@ def test_metadata_in_headers_leaves_no_trace(debian, put):
     assert debian.files() == with_one
     headers.take_away(cloud)
     assert debian.files() == before
+
+
+def test_metadata_is_for_all_to_read(debian, kernel, tmp_path):
+    cloud = debian.add("cloud")
+    made = tmp_path / "made"
+    for name in ("rust/libkernel.rmeta", "rust/libmacros.so", "scripts/target.json"):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(rust_kdir.make(kernel) / name, made / name)
+        (made / name).chmod(0o600)
+    mask = os.umask(0o077)
+    try:
+        headers.put(cloud, made, kernel.source, "one")
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(mask)
+    for path in (cloud / "rust", *(cloud / "rust").iterdir(), debian.top / "kbuild/scripts/target.json"):
+        assert path.stat().st_mode & 0o044 == 0o044, path
 
 
 def test_metadata_of_headers_that_are_gone(debian, put):
