@@ -12,6 +12,9 @@ SEED ?= $(shell date +%s)
 ends-with-make := setpriv --pdeathsig KILL
 in-root := $(ends-with-make) scripts/in-root
 
+# What the matrix has, for what it has not to be refused before anything is fetched.
+series = $(shell sed -n 's/^SERIES = //p' scripts/kernels.py | tr -d '(",)')
+
 .PHONY: modules install modules_install uninstall samples clean run shell test torture fuzz bench jitter matrix mutants deb dkms race cfi coverage series in-tree rust-analyzer check doc fmt clippy shellcheck help
 
 modules: ## build jitimer.ko for the kernel in KDIR (default: the running one)
@@ -65,6 +68,7 @@ jitter: ## record /proc/jitimer in the VM, idle and busy, and make a picture of 
 	@$(in-root) scripts/record.py $(if $(VIRTUAL),--virtual) $(if $(README),--readme)
 
 matrix: ## all scenarios on every stock kernel; K=7.3 F=rt A=arm64: on those; README=1: their table
+	$(if $(K),$(if $(strip $(foreach each,$(series),$(filter $(K)%,$(each)) $(filter $(each).%,$(K)))),,$(error there is no series '$(K)'; there are: $(series))))
 	@$(if $(shell command -v python3),$(ends-with-make),$(in-root)) scripts/matrix.py $(if $(K),--series '$(K)') $(if $(F),--flavour '$(F)') \
 		$(if $(A),--arch '$(A)') $(if $(README),--readme)
 

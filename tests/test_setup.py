@@ -128,9 +128,9 @@ class Setup:
         """What is there that is not whole."""
         return sorted(self.cache.glob("*.new"))
 
-    def refused(self, *command, **options):
+    def refused(self, *command, status=1, **options):
         """Fails unless a command is refused in one line before anything is made; returns that."""
-        _, said = self.run(*command, status=1, **options)
+        _, said = self.run(*command, status=status, **options)
         assert said.count("\n") == 1, said
         return said
 
@@ -624,10 +624,17 @@ def test_status_input_and_output(setup):
     assert setup.run(*command, "sleep infinity & echo out")[0] == "out\n"
 
 
-def test_matrix_of_a_series_that_is_not_supported(setup):
-    _, said = setup.run("make", "-s", "matrix", "K=9.9", status=2, cwd=PROJECT)
-    assert said.splitlines()[0] == ("matrix.py: '9.9' is none of the series that are supported: "
-                                    + ", ".join(kernels.SERIES))
+@pytest.mark.parametrize("path", ["/usr/bin:/bin", "{}"], ids=["python3", "none"])
+def test_matrix_of_a_series_that_is_not_supported(setup, path):
+    # Also where there is no python3 outside of the root.
+    for name in ("make", "sh", "sed", "tr", "date", "uname"):
+        (setup.folder / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    for series in ("9.9", "7.30", "3"):
+        said = setup.refused("make", "-s", "matrix", f"K={series}", status=2, cwd=PROJECT,
+                             PATH=path.format(setup.folder / "bin"))
+        assert f"there is no series '{series}'; there are: {' '.join(kernels.SERIES)}.  Stop." in said
+    said = setup.refused(PROJECT / "scripts/matrix.py", "--series=9.9")
+    assert said == ("matrix.py: '9.9' is none of the series that are supported: " + ", ".join(kernels.SERIES) + "\n")
     assert not setup.cache.exists()
 
 
