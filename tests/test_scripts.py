@@ -153,6 +153,17 @@ def test_install_and_uninstall(system):
     assert "jitimer" not in (folder / "modules.dep").read_text()
 
 
+def test_install_on_a_system_without_compilers(system, tmp_path):
+    folder, install = system
+    # As it is by su: without sbin.
+    (tmp_path / "bin").mkdir()
+    for name in ("cat", "cp", "ls", "mkdir", "mv", "rm", "sed"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    result = install(PATH=str(tmp_path / "bin"))
+    assert result.returncode == 0 and "not found" not in result.stderr
+    assert "updates/jitimer.ko:" in (folder / "modules.dep").read_text()
+
+
 def test_install_signs(system, tmp_path):
     folder, install = system
     key, cert = tmp_path / "key.pem", tmp_path / "cert.der"
