@@ -178,7 +178,12 @@ def take(file, how=fcntl.LOCK_EX):
 def lock(name):
     """Holds a lock of the cache."""
     claim(CACHE)
-    with open(CACHE / "lock" / name, "w", encoding="ascii") as file:
+    path = CACHE / "lock" / name
+    try:
+        file = open(path, "w", encoding="ascii")  # pylint: disable=consider-using-with
+    except OSError as error:
+        raise Failure(f"can't write '{path}' ({error.strerror}); is it another user's?") from None
+    with file:
         take(file)
         yield
 
