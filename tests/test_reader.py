@@ -51,7 +51,7 @@ def test_it_is_a_stream(vm):
 
 
 def test_a_read_goes_on_over_the_end_of_a_page(vm):
-    ((*_, text),) = read(vm, "f4096")
+    ((*_, text),) = read(vm, "f4096", f"tdelay={FOR_EVER}")
     assert len(samples(text)) == 1
     output = run(vm, """
         insmod counter.ko
