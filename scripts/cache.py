@@ -280,6 +280,9 @@ def step(what, log_name, command, *, hints=(), **kwargs):
             except BaseException:
                 process.terminate()
                 raise
+    if -process.returncode in SIGNALS:
+        # Of a signal to the whole group the command may hear before this does.
+        Interrupted.by = Interrupted.by or -process.returncode
     if Interrupted.by:
         raise Interrupted
     if sys.stderr.isatty():

@@ -241,6 +241,18 @@ def test_signal_during_a_step(tmp_path, name, one):
     assert "never" not in said and "Traceback" not in said
 
 
+def test_a_step_that_a_signal_ended_was_interrupted(tmp_path):
+    # It may be the first of a group to hear of one.
+    setup = Setup(tmp_path)
+    setup.environment |= {"JITIMER_ROOT": os.environ["JITIMER_ROOT"], "JITIMER_CACHE": str(CACHE)}
+    setup.cache.mkdir()
+    (tmp_path / "steps.py").write_text(STEPS)
+    said = setup.run(PROJECT / "scripts/in-root", "env", f"JITIMER_CACHE={setup.cache}", "python3",
+                     "steps.py", PROJECT, "kill -TERM $$", status=143)[1]
+    assert said.endswith("steps.py: interrupted; run it again to go on\n")
+    assert "never" not in said and "Traceback" not in said
+
+
 # Says so when it is ready, and goes on when it is told to.
 GOES_ON = """
 import sys
