@@ -173,7 +173,7 @@ def test_it():
                    enumerate({SOURCE.splitlines()!r}, 1)]
         cache.run_main(mutants.Run(changes, {{}}).go, root=False)
     """
-    with subprocess.Popen([sys.executable, "-c", script]) as process:
+    with subprocess.Popen(["env", "--default-signal", sys.executable, "-c", script]) as process:
         with open(mutants.OUT / "fifo", encoding="ascii") as fifo:
             assert all(fifo.readline() for _ in trees)
             process.send_signal(signal.SIGINT)

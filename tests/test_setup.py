@@ -633,7 +633,8 @@ def test_work_tree_of_git(tmp_path):
 
 
 def test_status_input_and_output(setup):
-    command = [*setup.in_root, "sh", "-c"]
+    # A shell ignores some signals for what it starts in the background, as these tests may be.
+    command = ["env", "--default-signal", *setup.in_root, "sh", "-c"]
     assert setup.run(*command, "exit 7", status=7)
     assert setup.run("sh", "-c", 'echo in | "$@"', "sh", *setup.in_root, "cat")[0] == "in\n"
     assert setup.run(*command, "kill -INT $$", status=130)
