@@ -4,7 +4,8 @@
 
 'test' has every checker that can see a fault of a timer (tests/kernel.config). 'race' has KCSAN,
 which sees data races (tests/race.config), and a patch by which it sees those of Rust
-(tests/race.diff). 'cfi' is 'test' with kCFI, which checks indirect calls (tests/cfi.config). Prints the folder that it is built in: the KDIR for modules.
+(tests/race.diff). 'cfi' is 'test' with kCFI, which checks indirect calls (tests/cfi.config). Prints
+the folder that it is built in: the KDIR for modules.
 """
 
 import argparse

@@ -22,6 +22,7 @@
  *	R       read() to the end, or an error
  *	fN      read() up to N bytes, of which all but the first are in pages that were never touched
  *	WN      preadv2() up to N bytes, with RWF_NOWAIT
+ *	UN      read up to N bytes by io_uring
  *	pN,O    pread() up to N bytes at O
  *	lO      lseek() to O from the start; LO: from the end
  *	n, N    set, clear O_NONBLOCK
@@ -182,7 +183,8 @@ static void do_aio(int ms, int events)
 	print('a', n > 0 ? (ssize_t)e.res : n, 0);
 }
 
-static void do_uring(int ms, int events)
+/* Has io_uring do one thing, for up to that time; returns what comes of it. */
+static int uring(const struct io_uring_sqe *what, int ms)
 {
 	struct io_uring_params p = { 0 };
 	struct __kernel_timespec t = { ms / 1000, ms % 1000 * 1000000 };
@@ -203,8 +205,7 @@ static void do_uring(int ms, int events)
 		   IORING_OFF_SQES);
 	if (sq == MAP_FAILED || cq == MAP_FAILED || sqe == MAP_FAILED)
 		err(2, "io_uring");
-	*sqe = (struct io_uring_sqe){ .opcode = IORING_OP_POLL_ADD, .fd = fd,
-				      .poll32_events = events };
+	*sqe = *what;
 	*(int *)(sq + p.sq_off.array) = 0;
 	__atomic_store_n((int *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
 	n = syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
@@ -215,7 +216,24 @@ static void do_uring(int ms, int events)
 		n = cqe->res;
 	else if (n > 0)
 		n = 0;
-	print('u', n, 0);
+	return n;
+}
+
+static void do_uring(int ms, int events)
+{
+	struct io_uring_sqe poll = { .opcode = IORING_OP_POLL_ADD, .fd = fd,
+				     .poll32_events = events };
+
+	print('u', uring(&poll, ms), 0);
+}
+
+static void read_by_uring(size_t n)
+{
+	struct io_uring_sqe read = { .opcode = IORING_OP_READ, .fd = fd, .off = -1,
+				     .addr = (unsigned long)buf, .len = n };
+	int got = uring(&read, -1);
+
+	print('U', got, got);
 }
 
 /* Serves a file system of one file, "f", which can be opened, and never answers a poll() or a read. */
@@ -757,6 +775,9 @@ int main(int argc, char **argv)
 			break;
 		case 'u':
 			do_uring(n, events);
+			break;
+		case 'U':
+			read_by_uring(n);
 			break;
 		case 'F':
 			do_fuse(n, events);

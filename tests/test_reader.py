@@ -162,6 +162,13 @@ def test_sendfile(vm):
     check_series(samples(pipe[2] + "".join(text for _, _, text in rest)), 1)
 
 
+def test_io_uring_reads_until_the_buffer_is_full(vm):
+    # Or to the end.
+    part, rest = read(vm, "U150 U4096", "tdelay=30")
+    assert part[1] == 150
+    check_series(samples(part[2] + rest[2]), 30)
+
+
 def test_which_files_are_streams(vm):
     output = run(vm, """
         for module in jitimer jit counter context wheel; do
@@ -326,26 +333,36 @@ def test_those_who_share_a_file_can_be_killed(vm):
     assert output == "killed\n" * 4
 
 
+# Has the second CPU for itself, by a real-time priority, for as long as it is not told to stop.
+HOG = """
+taskset -p 1 $$ >/dev/null
+echo 0 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
+hog() {
+    : >hogged
+    taskset 2 ./reader /dev/null h >hogged & hog=$!
+    until [ -s hogged ]; do usleep 10000; done
+}
+unhog() { kill -KILL $hog; wait $hog 2>/dev/null || true; }
+hogged_no_more() { echo 50000000 >/sys/kernel/debug/sched/fair_server/cpu1/runtime; }
+"""
+
+
 @pytest.mark.kernels("test")
 def test_data_comes_before_a_signal(vm):
     # Both come while the reader gets no CPU; the timer is on the other one. When a second series,
     # begun later, is at its end, so is this one.
-    output = run(vm, """
-        taskset -p 1 $$ >/dev/null
-        echo 0 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
+    output = run(vm, f"""{HOG}
         insmod jitimer.ko tdelay=500 count=1
         : >out
         ./reader /proc/jitimer r4096 r4096 r4096 >out & pid=$!
         until grep -q ^r out && grep -q '^State:.S' /proc/$pid/status; do usleep 1000; done
         taskset -p 2 $pid >/dev/null
-        : >hogged
-        taskset 2 ./reader /dev/null h >hogged & hog=$!
-        until [ -s hogged ]; do usleep 10000; done
+        hog
         cat /proc/jitimer >/dev/null
         kill -USR1 $pid
-        kill -KILL $hog
+        unhog
         wait $pid
-        echo 50000000 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
+        hogged_no_more
         rmmod jitimer
         cat out""")
     first, second, end = operations(output)
@@ -357,31 +374,23 @@ def test_data_comes_before_a_signal(vm):
 def test_a_reader_that_is_late_changes_no_line_that_another_reads(vm):
     # Both wait for the same sample. One has no CPU until the other has read half of the line, and
     # many more have come than are kept; what it finds then is a later one.
-    output = run(vm, """
-        taskset -p 1 $$ >/dev/null
-        echo 0 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
+    output = run(vm, f"""{HOG}
         insmod jitimer.ko tdelay=1 count=2000
         exec 3</proc/jitimer
         dd bs=10 count=1 <&3 2>/dev/null >out
         : >late
         taskset 2 cat <&3 >late & pid=$!
         until [ "$(wc -l <late)" -gt 9 ]; do usleep 10000; done
-        while true; do
-            : >hogged
-            taskset 2 ./reader /dev/null h >hogged & hog=$!
-            until [ -s hogged ]; do usleep 10000; done
-            # And not where it has read some, and not written it.
-            ! grep -q wait_event_on_two /proc/$pid/stack || break
-            kill -KILL $hog
-            wait $hog || true
-        done
+        hog
+        # And not where it has read some, and not written it.
+        until grep -q wait_event_on_two /proc/$pid/stack; do unhog; hog; done
         had=$(wc -c <late)
         cat late >>out
         dd bs=10 count=1 <&3 2>/dev/null >>out
         head -n 600 /proc/jitimer >/dev/null
-        kill -KILL $hog
+        unhog
         wait $pid
-        echo 50000000 >/sys/kernel/debug/sched/fair_server/cpu1/runtime
+        hogged_no_more
         exec 3<&-
         rmmod jitimer
         tail -c +$((had + 1)) late >>out

@@ -123,11 +123,12 @@ unsafe fn seq_read(iocb: *mut bindings::kiocb, iter: *mut bindings::iov_iter) ->
 /// Calls `read`, with how much was read so far, until there is no more to read, or to read to; after
 /// it failed with `EFAULT`, when the page is there.
 ///
-/// It fails as `read` does, if nothing was read before.
+/// It fails as `read` does, if nothing was read before. `EFAULT` is for `read` to say that a copy has
+/// failed.
 ///
 /// # Safety
 ///
-/// The iterator must be valid, and `read` fail with `EFAULT` only where a copy to it does.
+/// The iterator must be valid, and not at its end when `read` fails with `EFAULT`.
 unsafe fn read_pages(
     iter: *const bindings::iov_iter,
     read: impl Fn(usize) -> Result<usize>,
@@ -141,7 +142,7 @@ unsafe fn read_pages(
                 total = total.wrapping_add(read);
                 continue;
             }
-            // SAFETY: By the requirement of this function, a copy has just failed.
+            // SAFETY: By the requirement of this function it is valid, and not at its end.
             Err(EFAULT) => match unsafe { fault_in(iter) } {
                 Ok(()) => continue,
                 Err(error) => error,
@@ -156,7 +157,7 @@ unsafe fn read_pages(
     Ok(total)
 }
 
-/// Has the byte there at which a copy to the iterator has failed.
+/// Has the byte there that the iterator is at, as it is when a copy to it has failed.
 ///
 /// Who waits for a page has a reference to the module meanwhile, so unloading need not wait for one
 /// that never comes. Fails with `EIO` if the module goes, and with `EFAULT` if there is no such page, or
@@ -164,7 +165,7 @@ unsafe fn read_pages(
 ///
 /// # Safety
 ///
-/// The iterator must be valid, and a copy to it must just have failed: so it is at that byte.
+/// The iterator must be valid, and not at its end.
 unsafe fn fault_in(iter: *const bindings::iov_iter) -> Result {
     let _held = this_module::Held::get().ok_or(EIO)?;
     // SAFETY: By the requirement of this function.

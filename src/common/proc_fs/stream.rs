@@ -253,8 +253,9 @@ impl<R: Records> OpenFile<R> {
                 shown: Cell::new(ptr::null_mut()),
             }? Error);
             let open_file = KBox::pin_init(open_file, GFP_KERNEL_ACCOUNT)?;
-            // SAFETY: `file` is being opened, and the operations are a static. What `seq_open()`
-            // has made is the file's `private_data` then, and its `private` the caller's.
+            // SAFETY: `file` is being opened, so nobody else uses it, and the operations are a static.
+            // What `seq_open()` has made is the file's `private_data` then, and its `private` the
+            // caller's.
             unsafe {
                 to_result(bindings::seq_open(file, Self::SEQ))?;
                 bindings::stream_open(inode, file);
@@ -299,7 +300,7 @@ impl<R: Records> OpenFile<R> {
         };
         // Where a record is made as it is asked for, a read gets no more than one.
         let is_made = this.records.waiters().is_none();
-        // SAFETY: As above; `next` never fails with `EFAULT`.
+        // SAFETY: As above. What fails with `EFAULT` has read nothing, so there is room still.
         match unsafe {
             read_pages(iter, |total| match total {
                 1.. if is_made => Ok(0),

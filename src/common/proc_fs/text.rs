@@ -74,7 +74,8 @@ unsafe extern "C" fn open<T: Show>(
 ///
 /// It must be a read of a file that [`open`] opened.
 unsafe extern "C" fn read_iter(iocb: *mut bindings::kiocb, iter: *mut bindings::iov_iter) -> isize {
-    // SAFETY: These are the arguments of the call, of a file that `single_open()` has opened.
+    // SAFETY: These are the arguments of the call, of a file that `single_open()` has opened. What
+    // fails with `EFAULT` has read nothing, so there is room still.
     match unsafe { read_pages(iter, |_| seq_read(iocb, iter)) } {
         Ok(read) => read as isize,
         Err(error) => error.to_errno() as isize,

@@ -557,7 +557,8 @@ impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
                 // Neither by a pointer: to kCFI the bindings' type of a function need not be C's.
                 #[cfg(CONFIG_DEBUG_OBJECTS_TIMERS)]
                 if is_on_stack(timer) {
-                    // SAFETY: As below.
+                    // SAFETY: `slot`, of whose `N` timers this is one, is valid for writes; it is on
+                    // this stack, and stays there. The name and the key are statics, or null.
                     unsafe {
                         bindings::timer_init_key_on_stack(timer, Some(expired), 0, name, key)
                     };
@@ -565,7 +566,7 @@ impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
                 }
                 // SAFETY: `slot` is valid for writes and stays where it is, as all that is
                 // initialised pinned; it has `N` timers, of which this is one; an `Opaque` is
-                // transparent. The name and the key, where they are used, are statics.
+                // transparent. The name and the key are statics, or null where they are not used.
                 unsafe { bindings::timer_init_key(timer, Some(expired), 0, name, key) };
             }
             Ok::<(), E>(())
