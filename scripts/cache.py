@@ -43,6 +43,9 @@ os.environ.pop("LANGUAGE", None)
 class Failure(Exception):
     """Something that the user has to mend; the text says what, and how."""
 
+    # What the command ends with.
+    status = 1
+
 
 class NoSpace(Failure):
     """Something could not be written whole."""
@@ -104,6 +107,7 @@ def run_main(function, *, root=True):
         status = function()
     except Failure as failure:
         print(f"{name}: {failure}", file=sys.stderr)
+        status = failure.status
     except Interrupted:
         pass
     except OSError as error:

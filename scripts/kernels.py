@@ -86,10 +86,20 @@ class Kernel:
         return CACHE / f"source-{self.package_version}"
 
 
+class OtherRelease(Failure):
+    """The kernel is not one of this Debian release's."""
+
+    status = 3
+
+
 def root_options(release):
-    """The options of scripts/in-root for a root that can build for a kernel."""
+    """The options of scripts/in-root for each root that may be the one to build for a kernel.
+
+    What is in sid comes to forky later, by the same name.
+    """
     match = RELEASE.fullmatch(release)
-    return [f"--suite={'forky' if match['debian'] == '14' else 'trixie'}", f"--arch={match['arch']}"]
+    return [[f"--suite={suite}", f"--arch={match['arch']}"]
+            for suite in (("forky", "sid") if match["debian"] == "14" else ("trixie",))]
 
 
 def check_release(release):
@@ -171,7 +181,7 @@ def find(release=None, flavour=f"cloud-{ARCH}"):
         raise Failure(f"apt has no {flavour} kernel of the series {', '.join(SERIES)}")
     flavour = RELEASE.fullmatch(release)["flavour"]
     like = [kernel.release for kernel in kernels if kernel.part("flavour") == flavour]
-    raise Failure(f"apt has no headers for a kernel '{release}'; it has: {' '.join(like[:6])}")
+    raise OtherRelease(f"apt has no headers for a kernel '{release}'; it has: {' '.join(like[:6])}")
 
 
 def download(folder, *packages):

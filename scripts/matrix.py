@@ -21,7 +21,7 @@ import kernels
 from readme import markdown, update
 
 IN_ROOT = PROJECT / "scripts/in-root"
-SUITES = ("trixie", "forky")
+SUITES = ("trixie", "forky", "sid")
 FLAVOURS = ("", "cloud-", "rt-")
 
 # So many versions of a series.
@@ -43,17 +43,20 @@ def offered(suite, arch):
 
 
 def chosen(options):
-    """The kernels to try: of each series the newest versions, in all flavours."""
-    these = []
+    """The kernels to try, each with its Debian release: of each series the newest versions, in all
+    flavours."""
+    these = {}
     for suite in SUITES:
         found = offered(suite, options.arch)
         for series in kernels.SERIES:
             newest = sorted({kernel.order for kernel in found if kernel.series == series})[-NEWEST:]
-            these += [kernel for kernel in found if kernel.order in newest]
+            for kernel in found:
+                if kernel.order in newest:
+                    these.setdefault(kernel, suite)
     flavour = {"cloud": "cloud-", "rt": "rt-", options.arch: ""}.get(options.flavour)
-    wanted = [kernel for kernel in these
+    wanted = {kernel: suite for kernel, suite in these.items()
               if kernel.release.startswith(options.series)
-              and flavour in (None, kernel.part("flavour").removesuffix(options.arch))]
+              and flavour in (None, kernel.part("flavour").removesuffix(options.arch))}
     if not wanted:
         raise Failure("apt offers no such kernel; there are: "
                       + " ".join(sorted({kernel.release.split("-")[0] for kernel in these})))
@@ -77,14 +80,14 @@ def result_of(kernel):
     return result if result["sources"] == sources() else {}
 
 
-def attempt(kernel):
+def attempt(kernel, suite):
     """Tries a kernel; returns how many scenarios passed, and those that failed."""
     log = OUT / f"{kernel}.log"
     arguments = ["--kernel", str(kernel)]
-    suite, arch = kernels.root_options(kernel.release)
+    arch = f"--arch={kernel.arch}"
     with open(log, "w", encoding="utf-8") as file:
         for what, command in (
-                ("building", [IN_ROOT, suite, arch, PROJECT / "scripts/build.py", *arguments]),
+                ("building", [IN_ROOT, f"--suite={suite}", arch, PROJECT / "scripts/build.py", *arguments]),
                 ("testing", [IN_ROOT, arch, PROJECT / "scripts/test.py", *arguments])):
             say(f"{kernel.release}: {what}; log: {log}")
             status = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=file,
@@ -108,7 +111,7 @@ def show(kernel, result):
         print(f"{kernel.release}: {result['passed']} scenarios passed", flush=True)
 
 
-def run(kernel):
+def run(kernel, suite):
     """Tries a kernel, unless it passed before; returns whether it passes."""
     if Interrupted.by:
         return False
@@ -116,7 +119,7 @@ def run(kernel):
     if result and not result["failed"]:
         show(kernel, result)
         return True
-    result = {"sources": sources()} | attempt(kernel)
+    result = {"sources": sources()} | attempt(kernel, suite)
     if Interrupted.by:
         return False
     (OUT / f"{kernel}.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -170,7 +173,7 @@ def main():
     say(f"{len(wanted)} kernels: {' '.join(kernel.release for kernel in wanted)}")
     # Several at a time, since each waits for its machine at times.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        passed = list(pool.map(run, wanted))
+        passed = list(pool.map(run, wanted.keys(), wanted.values()))
     text = markdown(table())
     if options.readme:
         update("make matrix", text)

@@ -25,6 +25,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -65,7 +66,9 @@ impl kernel::Module for Check {
 
 # Options that tell what the build machine's libraries can do, or whether it has arm64's compiler for
 # programs of 32 bits, for their vDSO; nothing in the kernel depends on them that a module could see.
-PROBES = re.compile(r"CONFIG_(?:(?:CC_CAN_LINK|OPENSSL_SUPPORTS)\w*|(?:THUMB2_)?COMPAT_VDSO)=")
+# And the C compiler, of which check_compiler() knows more.
+PROBES = re.compile(
+    r"CONFIG_(?:(?:CC_CAN_LINK|OPENSSL_SUPPORTS)\w*|(?:THUMB2_)?COMPAT_VDSO|CC_VERSION_TEXT)=")
 
 
 def config_value(config, name):
@@ -105,10 +108,11 @@ def check_compiler(kernel, config):
     for wanted, have in ((config_value(config, "CONFIG_RUSTC_VERSION_TEXT"),
                           first_line("rustc", "--version")),
                          (cc, first_line(cc.split()[0], "--version"))):
-        if have != wanted:
-            raise Failure(f"the kernel {kernel.release} was built with '{wanted}', and here is "
-                          f"'{have}'; another version makes other symbols. Is the kernel's "
-                          "package from another Debian release?")
+        # Debian's revision of a compiler may be a later one: the same compiler, in a newer package.
+        if re.sub(r" \(Debian .*?\)", "", have) != re.sub(r" \(Debian .*?\)", "", wanted):
+            raise kernels.OtherRelease(
+                f"the kernel {kernel.release} was built with '{wanted}', and here is '{have}'; another "
+                "version makes other symbols. Is the kernel's package from another Debian release?")
 
 
 def check_options(kernel, wanted, have):
@@ -313,6 +317,18 @@ def why_not_here(release):
     return None
 
 
+def go_on_in_a_root(release):
+    """Goes on in the tool root of that Debian release that has the kernel."""
+    *others, last = kernels.root_options(release)
+    for options in others:
+        status = subprocess.run([PROJECT / "scripts/in-root", *options, os.path.realpath(sys.argv[0]),
+                                 *sys.argv[1:]], check=False, cwd=PROJECT).returncode
+        if status != kernels.OtherRelease.status:
+            sys.exit(status)
+        say("trying the next Debian release")
+    enter_root(*last, folder=PROJECT)
+
+
 def main():
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__,
@@ -348,8 +364,8 @@ def main():
     elif options.here or options.install:
         raise Failure(f"can't make it on this system: {problem}")
     else:
-        # The tool root has a folder of its own in the place of some.
-        enter_root(*kernels.root_options(release), folder=PROJECT)
+        if "JITIMER_ROOT" not in os.environ:
+            go_on_in_a_root(release)
         kernel = kernels.find(release)
     folder = install(kernel) if options.install else make(kernel)
     if options.verify:

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_not_a_release():
 
 
 def test_a_release_that_apt_has_not():
-    _, said = tool("7.3.99+deb13-amd64", status=1)
+    _, said = tool("7.3.99+deb13-amd64", status=3)
     assert "apt has no headers for a kernel '7.3.99+deb13-amd64'; it has: 7." in said
 
 
@@ -106,6 +107,32 @@ def test_another_compiler(kernel):
         rust_kdir.check_compiler(kernel, config.replace('VERSION_TEXT="x86', 'VERSION_TEXT="some-gcc '))
     with pytest.raises(Failure, match="built without Rust"):
         rust_kdir.check_compiler(kernel, config.replace("CONFIG_RUST=y", ""))
+
+
+def test_a_newer_package_of_the_same_compiler(kernel):
+    config = (kernel.headers / ".config").read_text()
+    older, changes = re.subn(r'(CC_VERSION_TEXT=".* \(Debian )[^)]*', r"\g<1>1.2-3", config)
+    assert changes == 1
+    rust_kdir.check_compiler(kernel, older)
+    rust_kdir.check_options(kernel, older, config)
+    with pytest.raises(kernels.OtherRelease):
+        rust_kdir.check_compiler(kernel, re.sub(r'(CC_VERSION_TEXT=".*\) ).*"', r'\g<1>1.2.3"', config))
+
+
+@pytest.mark.parametrize("has_it, status, asked", [
+    ("forky", 0, ["forky"]), ("sid", 0, ["forky", "sid"]), ("none", 3, ["forky", "sid"]),
+    ("broken", 1, ["forky"])])
+def test_a_kernel_that_only_sid_may_have(tmp_path, has_it, status, asked):
+    scripts = shutil.copytree(PROJECT / "scripts", tmp_path / "scripts")
+    (scripts / "in-root").write_text(
+        f"#!/bin/sh\necho $* >>{tmp_path}/asked\n"
+        f"case $1 in *={has_it}) ;; *) exit {1 if has_it == 'broken' else 3} ;; esac\n")
+    environment = {name: value for name, value in os.environ.items() if name != "JITIMER_ROOT"}
+    result = subprocess.run([scripts / "rust_kdir.py", "7.2.99+deb14-amd64"], check=False,
+                            env=environment, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == status, result.stderr
+    assert (tmp_path / "asked").read_text() == "".join(
+        f"--suite={suite} --arch=amd64 {scripts}/rust_kdir.py 7.2.99+deb14-amd64\n" for suite in asked)
 
 
 def test_another_configuration(kernel):
