@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,15 +31,20 @@ SIGNALS = ("HUP", "INT", "TERM", "KILL")
 MMDEBSTRAP = r"""#!/bin/bash
 set -euo pipefail
 for target; do [[ $target != */root-*.new ]] || break; done
+pack=''
+[[ $target = */root-*.new ]] || { pack=yes; target=$(mktemp --directory); }
 stage() {
-    echo "I: $1"
+    echo "I: $1" >&2
     [ "$1" != "${STOP-}" ] || { setsid sleep infinity & sleep infinity; }
 }
 trap '' INT
-[ ! "${SHOW-}" ] || echo "I: ${SHOW}: $* ${http_proxy-}"
+[ ! "${SHOW-}" ] || echo "I: ${SHOW}: $* ${http_proxy-}" >&2
 stage downloading
 mkdir "$target"/{proc,sys,dev,tmp,etc,usr,usr/bin,var,var/lib,var/lib/apt,var/cache,var/cache/apt}
 touch "$target/etc/resolv.conf"
+# Somebody else's, as some of what packages have is.
+install --directory --mode=700 --owner=42 "$target/var/lib/apt/lists"
+touch "$target/var/lib/apt/lists/file"
 mount --rbind /dev "$target/dev"
 mount -t tmpfs tmpfs "$target/proc"
 stage extracting
@@ -52,6 +58,7 @@ ln -s usr/bin "$target/bin"
 stage installing
 umount --lazy "$target/dev" "$target/proc"
 stage cleaning
+[ ! "$pack" ] || tar --create --directory "$target" .
 """
 STAGES = ("downloading", "extracting", "installing", "cleaning")
 
@@ -154,6 +161,40 @@ def read_only(folder):
     return f"mount --bind {folder} {folder}; mount -o remount,bind,ro {folder}"
 
 
+def without(folder, *names):
+    """A path to all programs but these."""
+    path = folder / "less"
+    path.mkdir()
+    for program in Path("/usr/bin").iterdir():
+        if program.name not in names:
+            (path / program.name).symlink_to(program)
+    return str(path)
+
+
+@pytest.fixture
+def user():
+    """A set-up of an ordinary user, who may have others in namespaces."""
+    if Path("/proc/self/uid_map").read_text().split()[2] == "1":
+        pytest.skip("this is an ordinary user, who can be no other one")
+    # Not below what is for its owner only.
+    with tempfile.TemporaryDirectory(prefix="user-") as name:
+        made = Setup(Path(name))
+        made.stand_in()
+        etc = shutil.copytree("/etc", made.folder / "etc", symlinks=True)
+        with open(etc / "passwd", "a", encoding="ascii") as file:
+            file.write("somebody:x:1000:1000::/nonexistent:/bin/sh\n")
+        for kind in ("subuid", "subgid"):
+            (etc / kind).write_text("somebody:100000:65536\n")
+        (made.folder / "scripts").mkdir()
+        script = shutil.copy(PROJECT / "scripts/in-root", made.folder / "scripts")
+        os.chown(made.folder, 1000, 1000)
+        as_user = private(f"mount --bind {etc} /etc", "setpriv", "--reuid=1000", "--regid=1000", "--clear-groups")
+        made.in_root = [*as_user, script, "--bare"]
+        made.clean = [*as_user, script, "--clean"]
+        yield made
+        made.check()
+
+
 WITHOUT_ADMIN = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
 
 
@@ -182,6 +223,40 @@ def test_signal_without_admin(setup):
     assert not setup.half_made()
     assert setup.stop(command, "installing", "KILL", STOP="installing")[0] == -signal.SIGKILL
     assert "tool root made" in setup.run(*command)[1]
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("stage", ["extracting", "cleaning"])
+def test_signal_of_an_ordinary_user(user, stage, name):
+    command = [*user.in_root, "ls", "/var/lib/apt/lists"]
+    status, said = user.stop(command, stage, name, STOP=stage)
+    if name == "KILL":
+        assert status == -signal.SIGKILL
+        # Some of it is not this user's.
+        assert {path.stat().st_uid for half in user.half_made() for path in half.rglob("*")} - {1000}
+    else:
+        assert (status, said.splitlines()[-1]) == (128 + signal.Signals[f"SIG{name}"],
+                                                   "in-root: interrupted; run it again")
+        assert not user.half_made()
+    out, said = user.run(*command)
+    assert out == "file\n"
+    assert "tool root made" in said and not user.half_made()
+    user.run(*user.clean)
+    assert not list(user.cache.glob("root-*"))
+
+
+def test_what_an_ordinary_user_lacks(user):
+    said = user.refused(*user.in_root, "true", PATH=without(user.folder, "newuidmap", "mmdebstrap"))
+    assert said.endswith("packages that are not installed; as root: apt-get install mmdebstrap uidmap\n")
+    (user.folder / "etc/subgid").write_text("somebody-else:100000:65536\n")
+    said = user.refused(*user.in_root, "true")
+    assert "user somebody has no range in /etc/subuid, or /etc/subgid; as root: usermod " in said
+    assert not list(user.cache.glob("root-*"))
+
+
+def test_without_mount(setup):
+    said = setup.refused(*setup.in_root, "true", PATH=without(setup.folder, "mount"))
+    assert said == "in-root: there is no mount(8) on this system; as root: apt-get install mount\n"
 
 
 def test_signal_while_another_makes_the_root(setup):
