@@ -114,8 +114,9 @@ struct event {
 	unsigned int handled, sent, stops;
 	unsigned long values[PARAMS];
 	int param;
-	unsigned int bad : 1, fresh : 1, lasting : 1, unsure : 1, quiet : 1, child : 1,
-		restless : 1, ringed : 1;
+	unsigned int bad : 1, fresh : 1, lasting : 1, unsure : 1, quiet : 1, restless : 1, ringed : 1;
+	/* Of a child: when that began to be made, with a copy of the descriptors. */
+	unsigned long child;
 	/* By the model. */
 	int file;
 };
@@ -148,7 +149,8 @@ struct shared {
 static struct shared *s;
 static struct call calls[CALLS];
 static int ncalls;
-static int me = ACTORS, is_child, ringed;
+static int me = ACTORS, ringed;
+static unsigned long child;
 static unsigned char *seen;
 static unsigned long *cover;
 static char *module;
@@ -230,7 +232,7 @@ static struct event *begin(enum kind kind, int fd)
 
 	if (n >= EVENTS)
 		errx(2, "%s: more than %d events", name, EVENTS);
-	*e = (struct event){ .kind = kind, .actor = me, .fd = fd, .from_fd = -1, .child = is_child, .ringed = ringed,
+	*e = (struct event){ .kind = kind, .actor = me, .fd = fd, .from_fd = -1, .child = child, .ringed = ringed,
 			     .call = s->actor[me].todo - 1 };
 	e->handled = __atomic_load_n(&s->actor[me].handled, __ATOMIC_SEQ_CST);
 	cover_begin();
@@ -551,7 +553,7 @@ static void do_child(const char *how, int fd, const char *size)
 		err(2, "fork");
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		is_child = 1;
+		child = e->begin;
 		cover = NULL;
 		if (strcmp(how, "exec")) {
 			do_read(fd, atoi(size), "read");
@@ -583,7 +585,7 @@ static int was_child(int argc, char **argv)
 		err(2, "mmap");
 	me = atoi(argv[3]);
 	seen = calloc(1, 1 << 16);
-	is_child = 1;
+	child = s->event[s->actor[me].event].begin;
 	do_read(atoi(argv[2]), atoi(argv[4]), "read");
 	return 1;
 }
@@ -1606,12 +1608,13 @@ static void judge_event(struct event *e)
 /* Whether a descriptor may be none yet, or no more. */
 static int may_be_no_fd(const struct event *e, int fd)
 {
+	unsigned long since = e->child ? e->child : e->begin;
 	int there = 0;
 
 	events_of(f) {
 		if (f->fd != fd || !f->end || f->ret)
 			continue;
-		if ((f->kind == OPEN || f->kind == DUP) && f != e && f->end < e->begin)
+		if ((f->kind == OPEN || f->kind == DUP) && f != e && f->end < since)
 			there = 1;
 		if (f->kind == CLOSE && f != e && f->begin < e->end)
 			return 1;

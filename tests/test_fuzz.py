@@ -72,6 +72,14 @@ def test_nothing_is_found(tmp_path):
     assert all(count.values())
 
 
+def test_what_may_be_is_not_found():
+    # A child has the descriptors that there were when it was made, which may be none yet.
+    with fuzz.machine_for("stock") as machine:
+        outcomes = machine.run([["a load count=7", "c& open 0", "d exec 0 1"]] * 40)
+    assert len(outcomes) == 40
+    assert not [outcome.findings for outcome in outcomes if outcome.findings]
+
+
 def test_a_program_is_made_as_short_as_it_fails():
     needed = ["a load", "b& open 0", "c& read 0 1 read"]
     calls = [f"d sleep {number}" for number in range(50)]
