@@ -167,6 +167,18 @@ def available(arch=ARCH):
                   key=lambda kernel: (kernel.order, kernel.release), reverse=True)
 
 
+def refuse_unknown(release):
+    """Fails if this system's apt has kernels of that Debian release, but not this one."""
+    if "JITIMER_ROOT" in os.environ:
+        return
+    debian = RELEASE.fullmatch(release)["debian"]
+    if any(kernel.part("debian") == debian for kernel in available(release.split("-")[-1])):
+        try:
+            find(release)
+        except OtherRelease as failure:
+            raise OtherRelease(f"{failure}; 'apt update' has it look for newer ones") from None
+
+
 def find(release=None, flavour=f"cloud-{ARCH}"):
     """The kernel of a release, or the newest of the supported series with a flavour."""
     if release is not None:

@@ -135,6 +135,32 @@ def test_a_kernel_that_only_sid_may_have(tmp_path, has_it, status, asked):
         f"--suite={suite} --arch=amd64 {scripts}/rust_kdir.py 7.2.99+deb14-amd64\n" for suite in asked)
 
 
+@pytest.mark.parametrize("release, unknown", [
+    ("7.3.4+deb13-amd64", False), ("7.3.9+deb13-amd64", True), ("7.3.9+deb14-amd64", False)])
+def test_a_release_that_this_systems_apt_has_not(tmp_path, release, unknown):
+    # It is refused before there is a root.
+    scripts = shutil.copytree(PROJECT / "scripts", tmp_path / "scripts")
+    (scripts / "in-root").write_text("#!/bin/sh\necho in a root >&2\n")
+    apt = tmp_path / "bin/apt-cache"
+    apt.parent.mkdir()
+    apt.write_text("""#!/bin/sh
+        name=linux-headers-7.3.4+deb13-amd64
+        [ $1 = policy ] || { echo $name; exit; }
+        printf '%s:\\n  Installed: (none)\\n  Candidate: 7.3.4-1~bpo13+1\\n' $name\n""")
+    apt.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if name != "JITIMER_ROOT"}
+    environment["PATH"] = f"{apt.parent}:{environment['PATH']}"
+    result = subprocess.run([scripts / "rust_kdir.py", release], check=False, env=environment,
+                            stderr=subprocess.PIPE, text=True)
+    if unknown:
+        assert result.returncode == 3
+        assert result.stderr == (
+            "rust_kdir.py: apt has no headers for a kernel '7.3.9+deb13-amd64'; it has: 7.3.4+deb13-amd64; "
+            "'apt update' has it look for newer ones\n")
+    else:
+        assert (result.returncode, result.stderr) == (0, "in a root\n")
+
+
 def test_another_configuration(kernel):
     config = (kernel.headers / ".config").read_text()
     rust_kdir.check_options(kernel, config, config)
