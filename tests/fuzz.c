@@ -983,6 +983,8 @@ struct file {
 	struct event *load, *unload;
 	int unsure_of_module;
 	int unsure;
+	/* Somebody was told of the end. */
+	int ended;
 	unsigned long tdelay, limit;
 	/* All that was read of it, and what each byte ends: a record or not; how many lines are told. */
 	char *text;
@@ -1247,6 +1249,9 @@ static int in_some_order(struct file *f, struct parse p, int last)
 		last = only;
 	}
 	if (!until) {
+		f->text[p.length] = 0;
+		if (f->ended && !(p.length && f->ends[p.length - 1]))
+			return wrong(&p, "the end is within a line", f->text + p.at);
 		f->length = p.length;
 		return 1;
 	}
@@ -1276,6 +1281,11 @@ static int in_some_order(struct file *f, struct parse p, int last)
 
 static unsigned long all_lines;
 
+static int is_end(const struct file *f, const struct event *e)
+{
+	return e->end && !e->ret && e->wanted && life(f, e) == ALIVE;
+}
+
 static void judge_stream(int number)
 {
 	struct file *f = &files[number];
@@ -1288,6 +1298,7 @@ static void judge_stream(int number)
 		/* A child that was killed may have read, and not told what. */
 		if (!e->end || e->unsure || (e->ret > 0 && e->size != (size_t)e->ret))
 			f->unsure = 1;
+		f->ended |= is_end(f, e);
 		if (e->size) {
 			pieces[npieces++] = (struct piece){ e, 0 };
 			size += e->size;
@@ -1311,16 +1322,12 @@ static void judge_stream(int number)
 		return;
 	all_lines += f->length ? f->told[f->length - 1] : 0;
 	events_of(e) {
-		if (e->file != number || e->kind != READ || !e->end || e->ret || !e->wanted ||
-		    life(f, e) != ALIVE)
+		if (e->file != number || e->kind != READ || !is_end(f, e))
 			continue;
-		/* The end. */
 		for (int i = 0; i < npieces; i++)
 			if (before(e, pieces[i].e))
 				finding("end", "%s, and then %s", describe(e), describe(pieces[i].e));
-		if (f->length ? !f->ends[f->length - 1] : 1)
-			finding("end", "%s, within a line", describe(e));
-		else if (f->limit && f->told[f->length - 1] != f->limit)
+		if (f->length && f->limit && f->told[f->length - 1] != f->limit)
 			finding("end", "%s, after %lu lines of %lu", describe(e), f->told[f->length - 1],
 				f->limit);
 		else if (f->limit == ~0UL)

@@ -73,10 +73,15 @@ def test_nothing_is_found(tmp_path):
 
 
 def test_what_may_be_is_not_found():
-    # A child has the descriptors that there were when it was made, which may be none yet.
+    programs = [
+        # A child has the descriptors that there were when it was made, which may be none yet.
+        *[["a load count=7", "c& open 0", "d exec 0 1"]] * 40,
+        # Of the last line's end "/" and "0", in whichever order they were asked for.
+        *[["a load tdelay=1 count=1", "a open 0", "a read 0 4096 read", "a read 0 45 read",
+           "d& read 0 100 read", "c& read 0 1 read", "b sleep 10", "a read 0 10 read"]] * 150]
     with fuzz.machine_for("stock") as machine:
-        outcomes = machine.run([["a load count=7", "c& open 0", "d exec 0 1"]] * 40)
-    assert len(outcomes) == 40
+        outcomes = machine.run(programs)
+    assert len(outcomes) == len(programs)
     assert not [outcome.findings for outcome in outcomes if outcome.findings]
 
 
