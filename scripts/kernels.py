@@ -169,8 +169,6 @@ def available(arch=ARCH):
 
 def refuse_unknown(release):
     """Fails if this system's apt has kernels of that Debian release, but not this one."""
-    if "JITIMER_ROOT" in os.environ:
-        return
     debian = RELEASE.fullmatch(release)["debian"]
     if any(kernel.part("debian") == debian for kernel in available(release.split("-")[-1])):
         try:

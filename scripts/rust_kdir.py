@@ -364,8 +364,8 @@ def main():
     elif options.here or options.install:
         raise Failure(f"can't make it on this system: {problem}")
     else:
-        kernels.refuse_unknown(release)
         if "JITIMER_ROOT" not in os.environ:
+            kernels.refuse_unknown(release)
             go_on_in_a_root(release)
         kernel = kernels.find(release)
     folder = install(kernel) if options.install else make(kernel)

@@ -1281,6 +1281,7 @@ static int in_some_order(struct file *f, struct parse p, int last)
 
 static unsigned long all_lines;
 
+/* Whether a read was told of the end, and not that the module goes. */
 static int is_end(const struct file *f, const struct event *e)
 {
 	return e->end && !e->ret && e->wanted && life(f, e) == ALIVE;

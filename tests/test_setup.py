@@ -42,9 +42,11 @@ trap '' INT
 stage downloading
 mkdir "$target"/{proc,sys,dev,tmp,etc,usr,usr/bin,var,var/lib,var/lib/apt,var/cache,var/cache/apt}
 touch "$target/etc/resolv.conf"
-# Somebody else's, as some of what packages have is.
-install --directory --mode=700 --owner=42 "$target/var/lib/apt/lists"
-touch "$target/var/lib/apt/lists/file"
+if [ "$pack" ]; then
+    # Somebody else's, as some of what packages have is.
+    install --directory --mode=700 --owner=42 "$target/var/lib/apt/lists"
+    touch "$target/var/lib/apt/lists/file"
+fi
 mount --rbind /dev "$target/dev"
 mount -t tmpfs tmpfs "$target/proc"
 stage extracting
@@ -184,7 +186,7 @@ def user():
         with open(etc / "passwd", "a", encoding="ascii") as file:
             file.write("somebody:x:1000:1000::/nonexistent:/bin/sh\n")
         for kind in ("subuid", "subgid"):
-            (etc / kind).write_text("somebody:100000:65536\n")
+            (etc / kind).write_text("somebody:10000:1000\n")
         (made.folder / "scripts").mkdir()
         script = shutil.copy(PROJECT / "scripts/in-root", made.folder / "scripts")
         os.chown(made.folder, 1000, 1000)
@@ -248,7 +250,7 @@ def test_signal_of_an_ordinary_user(user, stage, name):
 def test_what_an_ordinary_user_lacks(user):
     said = user.refused(*user.in_root, "true", PATH=without(user.folder, "newuidmap", "mmdebstrap"))
     assert said.endswith("packages that are not installed; as root: apt-get install mmdebstrap uidmap\n")
-    (user.folder / "etc/subgid").write_text("somebody-else:100000:65536\n")
+    (user.folder / "etc/subgid").write_text("somebody-else:10000:1000\n")
     said = user.refused(*user.in_root, "true")
     assert "user somebody has no range in /etc/subuid, or /etc/subgid; as root: usermod " in said
     assert not list(user.cache.glob("root-*"))
