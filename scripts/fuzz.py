@@ -236,10 +236,7 @@ class Machine:
         """Starts it, if it does not run."""
         if not self.vm:
             self.vm = Vm(self.image, [self.module, *self.programs], **self.options)
-            try:
-                self.vm.boot(timeout=600)
-            except TimeoutError as error:
-                raise Failure(error) from None
+            self.vm.boot()
             self.boots += 1
 
     def leaks(self):
@@ -260,7 +257,7 @@ class Machine:
         try:
             result = self.vm.run(f"./fuzz jitimer.ko {trace} <<'END' 2>&1\n{text}END\n", 3600)
             output, status = result.output, result.status
-        except (Reported, TimeoutError, Failure) as failure:
+        except Failure as failure:
             output, report = self.vm.process.before or "", str(failure)
         outcomes = parse(output)
         if report:

@@ -374,7 +374,7 @@ def outcome(tests, log, begin, status):
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
     if status != 1 or not failed:
         raise Failure(f"mutants: pytest can't run {' '.join(tests)}; log: {log}")
-    for sign, what in (("failed: building", "build"), ("TimeoutError: no end of", "time")):
+    for sign, what in (("failed: building", "build"), ("TimedOut: no end of", "time")):
         if sign in text:
             return what
     case = re.search(r"\bnot ok \d+ (\w+)", text)

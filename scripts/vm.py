@@ -112,6 +112,12 @@ class Reported(Failure):
     """The kernel reported a fault."""
 
 
+class TimedOut(Failure):
+    """Something did not end in time."""
+
+    status = 124
+
+
 class Vm:
     """A virtual machine that runs commands until it is closed."""
 
@@ -155,26 +161,31 @@ class Vm:
         self.close()
 
     def boot(self, timeout=300):
-        """Starts the machine, and waits until it takes commands."""
+        """Starts the machine, and waits until it takes commands. On a slow one that may take long, but
+        not so long without a word on the console."""
         self.process = PopenSpawn(list(map(str, self.command)), timeout=timeout,
                                   maxread=1 << 16, encoding="utf-8", codec_errors="replace")
         # How often it looks for output, which is in a loop.
         self.process.delayafterread = 0.005
-        self.expect("ready\n", timeout, "boot")
+        self.expect("ready\n", timeout, "boot", patient=True)
         self.check()
 
-    def expect(self, text, timeout, what):
-        """Waits for a text; returns what came before it. Fails as soon as the kernel reports."""
+    def expect(self, text, timeout, what, patient=False):
+        """Waits for a text; returns what came before it. Fails as soon as the kernel reports. If
+        patient, each new line on the console begins the time anew."""
         end = time.monotonic() + timeout
         while True:
+            checked = self.checked
             try:
                 self.process.expect_exact(text, timeout=min(timeout, 1))
                 return self.process.before
             except pexpect.TIMEOUT:
                 self.check()
+                if patient and self.checked > checked:
+                    end = time.monotonic() + timeout
                 if time.monotonic() > end:
-                    raise TimeoutError(f"no end of '{what}' after {timeout} s; the guest's "
-                                       f"console:\n{self.tail()}") from None
+                    raise TimedOut(f"no end of '{what}' after {timeout} s; the guest's "
+                                   f"console:\n{self.tail()}") from None
             except pexpect.EOF:
                 self.check()
                 raise Failure(f"the virtual machine ended during '{what}': "
@@ -239,7 +250,7 @@ def kvm_boots(image):
                 try:
                     vm.boot(timeout=20)
                     answer = "yes"
-                except (TimeoutError, Failure):
+                except Failure:
                     answer = "no"
             new = known.with_name(f"{known.name}.new")
             new.write_text(answer)
@@ -287,9 +298,6 @@ def main():
         try:
             vm.boot()
             result = vm.run(" ".join(options.command), options.timeout)
-        except TimeoutError as error:
-            print(f"vm.py: {error}", file=sys.stderr)
-            return 124
         finally:
             if options.console:
                 print(vm.console(), file=sys.stderr)

@@ -227,7 +227,7 @@ def test_vm_misses_no_report_that_it_reads_in_two_pieces(tmp_path):
 def test_vm_misses_no_late_end_no_warning_and_no_crash(machines):
     with machines.make("stock") as vm:
         vm.boot()
-        with pytest.raises(TimeoutError, match="no end of"):
+        with pytest.raises(runner.TimedOut, match="no end of"):
             vm.run("sleep 3", timeout=1)
         with pytest.raises(runner.Reported, match="WARNING: made up"):
             vm.run("echo 'WARNING: made up' >/dev/kmsg")
