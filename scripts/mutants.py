@@ -8,14 +8,15 @@ copy of the tree, of which each CPU has one, and goes through the tests that con
 one fails: it is killed. One that survives is printed, and wants a stricter test; or, if it does the
 same as what it was made from, a place in tests/mutants.equivalent, with the reason.
 
-What came of a mutant stays in build/mutants, and is not tried again until sources or tests change.
-Status 1 if any survived.
+What came of a mutant stays in build/mutants, and is not tried again until its crate's sources change;
+one that survived is tried when tests have changed, too. Status 1 if any survived.
 """
 
 import argparse
 from concurrent.futures import ThreadPoolExecutor, as_completed
 import dataclasses
 import difflib
+import functools
 import json
 import os
 import queue
@@ -283,10 +284,13 @@ def tracked():
     return [name for name in result.stdout.decode().split("\0") if name and (PROJECT / name).is_file()]
 
 
-def state():
-    """A key of what mutants are made from and tried by."""
-    return key(*(part for name in tracked()
-                 if name.split("/")[0] in ("src", "samples", "tests", "Kbuild", "scripts")
+@functools.cache
+def state(file, killed):
+    """A key of what a result holds for: the sources that a file's mutants are built from, and, as long
+    as nothing has killed one, what it was tried by."""
+    tops = ("Kbuild", *(("src/ktimer/",) if file.startswith("src/ktimer/") else ("src/", "samples/")),
+            *(() if killed else ("tests/", "scripts/")))
+    return key(*(part for name in tracked() if name.startswith(tops)
                  and name not in ("scripts/mutants.py", str(EQUIVALENT.relative_to(PROJECT)))
                  and not name.startswith("scripts/series")
                  for part in (name, (PROJECT / name).read_bytes())))
@@ -386,7 +390,6 @@ class Run:
 
     def __init__(self, mutants, listed_equivalent):
         self.mutants, self.equivalent = mutants, listed_equivalent
-        self.state = state()
         self.results = {}
         self.tests = Tests()
         self.lock = threading.RLock()
@@ -394,16 +397,20 @@ class Run:
         self.trees = queue.SimpleQueue()
         if RESULTS.exists():
             known = json.loads(RESULTS.read_text())
-            if known["state"] == self.state:
-                self.results = known["results"]
+            self.results = {name: each for name, each in known.items()
+                            if each["state"] == state(each["file"], bool(each["killed by"]))}
 
-    def keep(self, name, result):
-        """Keeps what has come of something."""
+    def keep(self, name, file, killed):
+        """Keeps what has come of a change of a file."""
         with self.lock:
-            self.results[name] = result
+            self.results[name] = {"file": file, "killed by": killed, "state": state(file, bool(killed))}
             new = RESULTS.with_suffix(".new")
-            new.write_text(json.dumps({"state": self.state, "results": self.results}, indent=1) + "\n")
+            new.write_text(json.dumps(self.results, indent=1) + "\n")
             new.rename(RESULTS)
+
+    def came(self, mutant):
+        """What has killed one that was tried, if anything has."""
+        return self.results[mutant.diff()]["killed by"]
 
     def passes_as_it_is(self, tree, tests):
         """Fails if the tests fail without any change: then they would kill anything."""
@@ -416,7 +423,7 @@ class Run:
             failed = self.tests.run(tree, tests, log)
             if failed:
                 raise Failure(f"mutants: {failed} fails as it is; log: {log}")
-            self.keep(name, "passed")
+            self.keep(name, "", None)
 
     def attempt(self, mutant):
         """Tries a mutant. What fails anyway kills nothing."""
@@ -438,7 +445,7 @@ class Run:
         finally:
             put(path, original.encode())
             self.trees.put(tree)
-        self.keep(mutant.diff(), failed)
+        self.keep(mutant.diff(), mutant.file, failed)
         say(f"{self.mutants.index(mutant) + 1} of {len(self.mutants)}: {mutant.file}:{mutant.line}: "
             f"{mutant.what}: {failed or 'SURVIVES'}, {time.monotonic() - start:.0f} s; log: {log.name}")
 
@@ -458,7 +465,7 @@ class Run:
                 self.tests.end_all()
                 pool.shutdown(cancel_futures=True)
                 raise
-        return [mutant for mutant in wanted if self.results[mutant.diff()] is None]
+        return [mutant for mutant in wanted if self.came(mutant) is None]
 
     def table(self):
         """How many came to what, by file."""
@@ -467,7 +474,7 @@ class Run:
         for file in [*sorted({mutant.file for mutant in self.mutants}), ""]:
             of_file = [mutant for mutant in self.mutants if mutant.file.startswith(file)]
             same = [mutant for mutant in of_file if mutant.identity() in self.equivalent]
-            came = [self.results[mutant.diff()] for mutant in of_file if mutant not in same]
+            came = [self.came(mutant) for mutant in of_file if mutant not in same]
             survived = came.count(None)
             rows.append([file or "all", *map(str, (
                 len(of_file), len(came) - survived, came.count("build"), came.count("time"), len(same),

@@ -58,7 +58,7 @@ def trees(tmp_path, monkeypatch):
     monkeypatch.setattr(mutants, "TREES", [tmp_path / name for name in ("first", "second")])
     monkeypatch.setattr(mutants, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(mutants, "STAGES", [("src/", (("tests/test_it.py",),))])
-    monkeypatch.setattr(mutants, "state", lambda: "this")
+    monkeypatch.setattr(mutants, "state", lambda *_: "this")
     for tree in mutants.TREES:
         for name, text in ((FILE, SOURCE), ("tests/test_it.py", TEST), ("tests/conftest.py", """\
 def pytest_addoption(parser):
@@ -117,14 +117,41 @@ Two has one.
     monkeypatch.setattr(mutants, "LIMIT", 5)
     run = mutants.Run([killed, survivor, equivalent, endless], listed)
     assert run.go() == [survivor]
-    assert run.results[killed.diff()] == "tests/test_it.py::test_it"
-    assert run.results[endless.diff()] == "time"
+    assert run.came(killed) == "tests/test_it.py::test_it"
+    assert run.came(endless) == "time"
     assert run.table()[-1] == ["all", "4", "2", "0", "1", "1", "1"]
-    # All of that is known the next time; and is not, of another state of the tree.
+    # All of that is known the next time; of other tests, what is killed, and of other sources nothing.
     monkeypatch.setattr(mutants.Tests, "run", None)
     assert mutants.Run([killed, survivor], listed).go() == [survivor]
-    monkeypatch.setattr(mutants, "state", lambda: "another")
-    assert not mutants.Run([killed], listed).results
+    monkeypatch.setattr(mutants, "state", lambda _, killed: "this" if killed else "another")
+    assert sorted(mutants.Run([], listed).results) == sorted([killed.diff(), endless.diff()])
+    monkeypatch.setattr(mutants, "state", lambda *_: "another")
+    assert not mutants.Run([], listed).results
+
+
+def test_what_a_result_holds_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutants, "PROJECT", tmp_path)
+    monkeypatch.setattr(mutants, "EQUIVALENT", tmp_path / "tests/equivalent")
+    for name in ("src/ktimer/timer.rs", "src/jitimer/jitimer.rs", "samples/kt.rs", "Kbuild",
+                 "tests/test_it.py", "tests/equivalent", "README.md"):
+        mutants.put(tmp_path / name, b"")
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    found = {}
+    for changed in (None, *mutants.tracked()):
+        if changed:
+            mutants.put(tmp_path / changed, b"changed\n")
+        mutants.state.cache_clear()
+        now = {(file, killed): mutants.state(file, killed)
+               for file in ("src/ktimer/timer.rs", "samples/kt.rs", "") for killed in (True, False)}
+        other = {each for each in now if found and now[each] != found[each]}
+        found = now
+        of_all = {each for each in now if "timer" not in each[0]}
+        assert other == {
+            None: set(), "README.md": set(), "tests/equivalent": set(), "Kbuild": set(now),
+            "src/ktimer/timer.rs": set(now), "src/jitimer/jitimer.rs": of_all,
+            "samples/kt.rs": of_all,
+            "tests/test_it.py": {each for each in now if not each[1]}}[changed], changed
+    mutants.state.cache_clear()
 
 
 def test_tests_that_fail_anyway_kill_nothing(trees):
@@ -168,7 +195,7 @@ def test_it():
         mutants.RESULTS = mutants.OUT / "results.json"
         mutants.TREES = [mutants.OUT / name for name in ("first", "second")]
         mutants.STAGES = {mutants.STAGES!r}
-        mutants.state = lambda: "this"
+        mutants.state = lambda *_: "this"
         changes = [mutants.Mutant({FILE!r}, number, "x", (old,), ()) for number, old in
                    enumerate({SOURCE.splitlines()!r}, 1)]
         cache.run_main(mutants.Run(changes, {{}}).go, root=False)

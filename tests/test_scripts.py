@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -222,6 +223,25 @@ def test_vm_misses_no_report_that_it_reads_in_two_pieces(tmp_path):
         console.write(" (target: other+0x0/0x1)\n")
     with pytest.raises(runner.Reported, match="CFI failure at .* \\(target: .*"):
         vm.check()
+
+
+def boot(tmp_path, script, timeout):
+    """Boots what is a shell script in place of a machine; its console is a file there."""
+    vm = object.__new__(runner.Vm)
+    vm.console_path, vm.checked = tmp_path / "console", 0
+    vm.command = ["sh", "-c", f"cd {tmp_path}; {script}"]
+    try:
+        vm.boot(timeout)
+    finally:
+        vm.process.kill(signal.SIGKILL)
+        vm.process.wait()
+
+
+def test_vm_has_time_to_boot_while_it_goes_on(tmp_path):
+    line = "sleep 1; echo line >>console;"
+    boot(tmp_path, f"{line * 5} echo ready; exec sleep 60", timeout=3)
+    with pytest.raises(runner.TimedOut, match="no end of 'boot' after 3 s; .*(\nline){6}$"):
+        boot(tmp_path, f"{line} exec sleep 60", timeout=3)
 
 
 def test_vm_misses_no_late_end_no_warning_and_no_crash(machines):
