@@ -83,21 +83,26 @@ ARCHITECTURES = {
 EMULATED = {"amd64": "", "arm64": ",pauth-impdef=on"}
 
 
-def initramfs(busybox, files):
-    """An initramfs with busybox, an init, and files for /root by their names: gzipped bytes."""
+def archive(files, texts=()):
+    """An archive for the guest, of files in /root and of programs, by their paths: gzipped bytes."""
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
-        for name in ("bin", "root"):
-            (top / name).mkdir()
-        shutil.copy(busybox, top / "bin/busybox")
-        (top / "init").write_text(INIT)
-        (top / "init").chmod(0o755)
-        for name, source in files.items():
-            shutil.copy(source, top / "root" / name)
+        (top / "root").mkdir()
+        for file in files:
+            shutil.copy(file, top / "root")
+        for path, content in dict(texts).items():
+            (top / path).parent.mkdir(exist_ok=True)
+            (top / path).write_bytes(content)
+            (top / path).chmod(0o755)
         paths = "".join(f"{path.relative_to(top)}\n" for path in sorted(top.rglob("*")))
-        archive = subprocess.run(["cpio", "--create", "--format=newc", "--owner=0:0", "--quiet"],
-                                 cwd=top, input=paths.encode(), check=True, capture_output=True)
-        return gzip.compress(archive.stdout, 1)
+        result = subprocess.run(["cpio", "--create", "--format=newc", "--owner=0:0", "--quiet"],
+                                cwd=top, input=paths.encode(), check=True, capture_output=True)
+        return gzip.compress(result.stdout, 1)
+
+
+def initramfs(arch, files):
+    """What a machine boots with: busybox, an init, and files."""
+    return archive(files, {"bin/busybox": kernels.busybox(arch).read_bytes(), "init": INIT.encode()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,14 +132,14 @@ class Vm:
         self.console_path = self.folder / "console"
         self.checked = 0
         self.process = None
+        self.arch = arch
         # Virtual time runs one CPU after the other, so a second one shows nothing but the skew
         # between its ticks and those that count jiffies.
         cpus = cpus or (1 if virtual else 2)
         if accelerator is None:
             emulated = virtual or arch != ARCH or not kvm_boots(image)
             accelerator = "tcg" if emulated else "kvm"
-        (self.folder / "initramfs").write_bytes(
-            initramfs(kernels.busybox(arch), {Path(file).name: file for file in files}))
+        (self.folder / "initramfs").write_bytes(initramfs(arch, files))
         serial = ["-serial", "mon:stdio"] if shell else [
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", "stdio,id=command,signal=off", "-serial", "chardev:command"]
@@ -160,13 +165,17 @@ class Vm:
     def __exit__(self, *_exception):
         self.close()
 
+    def start(self):
+        """Starts the machine."""
+        self.process = PopenSpawn(list(map(str, self.command)), maxread=1 << 16, encoding="utf-8",
+                                  codec_errors="replace")
+        # How often it looks for output, which is in a loop.
+        self.process.delayafterread = 0.005
+
     def boot(self, timeout=300):
         """Starts the machine, and waits until it takes commands. On a slow one that may take long, but
         not so long without a word on the console."""
-        self.process = PopenSpawn(list(map(str, self.command)), timeout=timeout,
-                                  maxread=1 << 16, encoding="utf-8", codec_errors="replace")
-        # How often it looks for output, which is in a loop.
-        self.process.delayafterread = 0.005
+        self.start()
         self.expect("ready\n", timeout, "boot", patient=True)
         self.check()
 

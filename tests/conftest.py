@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 # pylint: disable=wrong-import-position
 import build
 from cache import ARCH
+from copies import Copy
 import debug_kernel
 import kcov
 import kcsan
@@ -32,6 +33,8 @@ ALONE = {
 }
 # Those that have a machine in place of the test kernel's.
 IN_PLACE = {"race": kcsan.RaceVm, "cfi": Vm, "coverage": kcov.CoverageVm}
+# Those of which one boots, and the others are copies, which are there at once.
+COPIED = ("stock", "rt", "test", "twin")
 
 
 def alone(config):
@@ -137,6 +140,8 @@ class Machines:
         given = {"memory": 1024} if test else {"virtual": True} if name == "virtual" else {}
         if self.request.config.getoption("torture"):
             given["cpus"] = 4
+        if name in COPIED and not more:
+            return Copy(image, files, arch=arch, **given, **options)
         return IN_PLACE.get(name, Vm)(image, files, arch=arch, **given, **options)
 
     def get(self, name):

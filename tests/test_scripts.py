@@ -2,6 +2,7 @@
 """The scripts: what they say where something is wrong, and that the VM runner misses nothing."""
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -223,6 +224,22 @@ def test_vm_misses_no_report_that_it_reads_in_two_pieces(tmp_path):
         console.write(" (target: other+0x0/0x1)\n")
     with pytest.raises(runner.Reported, match="CFI failure at .* \\(target: .*"):
         vm.check()
+
+
+def test_each_copy_of_a_machine_has_its_own_files(machines, tmp_path):
+    for text in ("one", "other"):
+        (tmp_path / text).write_text(text)
+        with machines.make("stock", files=[tmp_path / text]) as vm:
+            vm.boot()
+            output = vm.run(f"echo *; cat {text}; echo more >more").output
+            assert output == f"{text} reader torture\n{text}"
+
+
+def test_files_that_a_copy_has_no_room_for(machines, tmp_path):
+    (tmp_path / "large").write_bytes(random.randbytes(30 << 20))
+    with machines.make("stock", files=[tmp_path / "large"]) as vm:
+        with pytest.raises(Failure, match="there is room for 25165824 bytes of files, not for 3"):
+            vm.boot()
 
 
 def boot(tmp_path, script, timeout):
