@@ -19,9 +19,10 @@ from pathlib import Path
 
 import build
 from cache import ARCH, PROJECT, Failure, run_main, say
+import copies
 import debug_kernel
 import kernels
-from vm import Reported, Vm
+from vm import Reported
 
 KERNELS = ("test", "rt", "stock")
 OUT = build.OUT / "fuzz"
@@ -235,7 +236,7 @@ class Machine:
     def begin(self):
         """Starts it, if it does not run."""
         if not self.vm:
-            self.vm = Vm(self.image, [self.module, *self.programs], **self.options)
+            self.vm = copies.machine(self.image, [self.module, *self.programs], **self.options)
             self.vm.boot()
             self.boots += 1
 
@@ -436,7 +437,7 @@ def machine_for(name, *arguments, source=PROJECT, build_name=None):
         return Machine(folder / debug_kernel.IMAGE, modules / "jitimer.ko", memory=1024,
                        arch="amd64")
     modules = build.stock(stock, *arguments, source=source, name=build_name)
-    return Machine(stock.image, modules / "jitimer.ko")
+    return Machine(stock.image, modules / "jitimer.ko", arch=ARCH)
 
 
 def replay(machine, calls, times):

@@ -137,8 +137,7 @@ class Vm:
         # between its ticks and those that count jiffies.
         cpus = cpus or (1 if virtual else 2)
         if accelerator is None:
-            emulated = virtual or arch != ARCH or not kvm_boots(image)
-            accelerator = "tcg" if emulated else "kvm"
+            accelerator = "tcg" if virtual or emulated(image, arch) else "kvm"
         (self.folder / "initramfs").write_bytes(initramfs(arch, files))
         serial = ["-serial", "mon:stdio"] if shell else [
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
@@ -266,6 +265,11 @@ def kvm_boots(image):
             new.rename(known)
             say(f"it does: {known.read_text()}; 'rm {known}' has this tried again")
     return known.read_text() == "yes"
+
+
+def emulated(image, arch):
+    """Whether a guest has no KVM here."""
+    return arch != ARCH or not kvm_boots(image)
 
 
 def main():

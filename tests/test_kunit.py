@@ -115,10 +115,14 @@ def traced(vm, kernel, case):
 
 @pytest.mark.kernels("test")
 def test_the_longest_delay_is_not_early_and_a_longer_one_is(vm, kernel):
-    armed = traced(vm, kernel, "ktimer_timer.the_longest_delay")
-    late, early = [[int(each["bucket"]) - int(each["expires"]) for each in armed
-                    if int(each["timeout"]) == wanted]
-                   for wanted in ((63 << 24) - 1, (63 << 24) + 1)]
+    late, early = [], []
+    # A tick that comes between makes it another delay.
+    for _ in range(10):
+        for each in traced(vm, kernel, "ktimer_timer.the_longest_delay"):
+            found = {(63 << 24) - 1: late, (63 << 24) + 1: early}.get(int(each["timeout"]), [])
+            found.append(int(each["bucket"]) - int(each["expires"]))
+        if late and early:
+            break
     assert late and min(late) > 0
     assert early and max(early) < 0
 

@@ -295,22 +295,6 @@ def test_who_waits_for_a_page_has_the_module_in_use(vm, module, file, page):
     assert output == "1\n"
 
 
-@pytest.mark.parametrize("file", ["currentime", "jitbusy"])
-def test_a_file_of_a_module_that_fails_to_load_was_never_open(vm, file):
-    # The last name is taken. Who has opened an earlier file would be waited for.
-    output = run(vm, f"""
-        insmod jitimer_original.ko name=jitasklethi
-        : >out
-        ./reader early /proc/{file} >out & pid=$!
-        until [ -s out ]; do usleep 10000; done
-        for i in $(seq 3); do if insmod jit.ko 2>/dev/null; then exit 1; fi; done
-        kill $pid
-        wait $pid 2>/dev/null || true
-        cat out
-        rmmod jitimer_original""")
-    assert output == "e 0 \n"
-
-
 def test_those_who_share_a_file_can_be_killed(vm):
     output = run(vm, f"""
         insmod jitimer.ko tdelay={FOR_EVER}; insmod jit.ko delay=2500

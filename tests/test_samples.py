@@ -345,3 +345,19 @@ def test_parameters_out_of_range(vm, parameter, most, value):
     assert "Invalid argument" in result.output
     assert re.search(rf"invalid value '{value}': it must be a number from 1 to {most}\b",
                      result.output)
+
+
+@pytest.mark.parametrize("file", ["currentime", "jitbusy"])
+def test_a_file_of_a_module_that_fails_to_load_was_never_open(vm, file):
+    # The last name is taken. Who has opened an earlier file would be waited for.
+    output = run(vm, f"""
+        insmod jitimer_original.ko name=jitasklethi
+        : >out
+        ./reader early /proc/{file} >out & pid=$!
+        until [ -s out ]; do usleep 10000; done
+        for i in $(seq 3); do if insmod jit.ko 2>/dev/null; then exit 1; fi; done
+        kill $pid
+        wait $pid 2>/dev/null || true
+        cat out
+        rmmod jitimer_original""")
+    assert output == "e 0 \n"
