@@ -21,8 +21,8 @@ import vm as runner
 from vm import Vm
 
 
-# The scenarios of jitimer that its twin in C, which it is compared with, passes, too.
-OF_TWIN = ("test_jitimer", "test_reader")
+# The scenarios of jitimer alone. Its twin in C passes them, too.
+OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
 
 # What runs when it is asked for, by an option of that name, and nothing else then.
 ALONE = {
@@ -219,7 +219,7 @@ def pytest_generate_tests(metafunc):
     if "vm" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("kernels")
         names = marker.args if marker else ["stock", "rt", "test"]
-        if (metafunc.module.__name__ in OF_TWIN and "stock" in names
+        if (metafunc.module.__name__ in OF_JITIMER and "stock" in names
                 and not metafunc.config.getoption("torture")):
             names = [*names, "twin"]
         if alone(metafunc.config) in IN_PLACE:

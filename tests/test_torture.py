@@ -130,7 +130,7 @@ def test_unloading_while_others_poll(vm, times):
         kill_stuck() {{
             kill -KILL $stuck $(sed -n 's/^F \\([0-9]*\\).*/\\1/p' stuck) 2>/dev/null || true
         }}
-        for round in $(seq {times(10, 200)}); do
+        for round in $(seq {times(30, 200)}); do
             insmod jitimer.ko tdelay=1 count=0
             : >stuck
             ./reader /proc/jitimer F-1 >stuck & stuck=$!
