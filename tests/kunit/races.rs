@@ -4,10 +4,13 @@
 //! until what it is about has been seen to happen.
 
 use super::*;
-use ktimer::time::timer::{
-    TimerCallbacks,
-    TimerFn,
-    Timers, //
+use ktimer::{
+    extra::flags::Flags,
+    time::timer::{
+        TimerCallbacks,
+        TimerFn,
+        Timers, //
+    }, //
 };
 
 #[kunit_tests(ktimer_races)]
@@ -63,8 +66,8 @@ mod tests {
             self.dropped.store(true, Relaxed);
         }
 
-        /// Calls what waits for the callback, which is released when that has been at it for whole
-        /// ticks. Returns whether it was so; fails if it did not wait.
+        /// Calls what waits for the callback, which, once it has started, is released when that has
+        /// been at it for whole ticks. Returns whether it was so; fails if it did not wait.
         fn is_waited_for(self: &Arc<Self>, wait: impl FnOnce()) -> Result<bool> {
             let releaser = Releaser {
                 progress: self.clone(),
@@ -91,8 +94,10 @@ mod tests {
 
     impl TimerCallback for Releaser {
         fn run(&self, context: TimerContext<'_, Self>) {
-            if self.progress.waiting.load(Relaxed) && self.seen.fetch_add(1, Relaxed) >= 2 {
-                self.progress.released.store(true, Relaxed);
+            let progress = &self.progress;
+            let waited_for = progress.waiting.load(Relaxed) && progress.started.load(Relaxed);
+            if waited_for && self.seen.fetch_add(1, Relaxed) >= 2 {
+                progress.released.store(true, Relaxed);
             } else {
                 context.rearm(JiffiesDelta::TICK);
             }
@@ -221,6 +226,32 @@ mod tests {
             assert!(timer.0.ended.load(Relaxed));
             assert!(!timer.is_pending());
             assert!(timer.arm(far()).is_shut_down());
+        })
+    }
+
+    /// An initialiser may have armed its timer. That is given flags when its callback has ended.
+    #[test]
+    fn giving_flags_waits_for_a_callback_elsewhere() -> Result {
+        if alone()? {
+            return Ok(());
+        }
+        eventually(|| {
+            let progress = Progress::new()?;
+            let its = progress.clone();
+            let arm = |mut timer: Pin<&mut Timer<Spinner>>| {
+                if !arm_elsewhere(timer.as_mut(), Jiffies::now()) {
+                    return Err(ENXIO);
+                }
+                until(|| progress.started.load(Relaxed))
+            };
+            let running = new_timer!(Ok::<_, Error>(Spinner(its))).pin_chain(arm);
+            let mut given: Result<Pin<KBox<Timer<Spinner>>>> = Err(EINVAL);
+            let overlapped = progress.is_waited_for(|| {
+                given = KBox::pin_init(Flags::PINNED.on(running), GFP_KERNEL);
+            })?;
+            // It was armed by the callback, before that ended.
+            assert!(!given?.is_pending());
+            Ok(overlapped)
         })
     }
 
