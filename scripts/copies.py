@@ -27,39 +27,6 @@ ROOM = [MARK + str(number).encode().ljust(PAGE - len(MARK), b"\n") for number in
 MAPPED = ("migrate-set-capabilities", {"capabilities": [{"capability": "mapped-ram", "state": True}]})
 
 
-def tell(path, *commands, timeout=60):
-    """Gives a machine commands for its monitor; returns what the last one gives back."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        end = time.monotonic() + timeout
-        connection.settimeout(timeout)
-        while connection.connect_ex(str(path)):
-            if time.monotonic() > end:
-                raise TimedOut(f"no machine listens at {path}")
-            time.sleep(0.01)
-        with connection.makefile("rw", encoding="utf-8") as file:
-            def answer():
-                """What is no event."""
-                while "event" in (found := json.loads(file.readline() or "{}")):
-                    pass
-                return found
-            answer()
-            for name, arguments in (("qmp_capabilities", {}), *commands):
-                print(json.dumps({"execute": name, "arguments": arguments}), file=file, flush=True)
-                found = answer()
-                if "return" not in found:
-                    raise Failure(f"the machine can't {name}: {found}")
-            return found["return"]
-
-
-def wait(path, command, wanted, timeout=60):
-    """Waits until a machine's answer has that status."""
-    end = time.monotonic() + timeout
-    while (found := tell(path, (command, {}))).get("status") != wanted:
-        if found.get("status") == "failed" or time.monotonic() > end:
-            raise Failure(f"the machine is not {wanted}: {found}")
-        time.sleep(0.01)
-
-
 class Monitored(Vm):
     """A machine that can be told something by a monitor."""
 
@@ -67,6 +34,45 @@ class Monitored(Vm):
         super().__init__(image, files, **options)
         self.monitor = self.folder / "monitor"
         self.command += ["-qmp", f"unix:{self.monitor},server=on,wait=off"]
+
+    def tell(self, *commands, timeout=60):
+        """Gives its monitor commands; returns what the last one gives back."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            end = time.monotonic() + timeout
+            connection.settimeout(timeout)
+            while connection.connect_ex(str(self.monitor)):
+                if self.process.proc.poll() is not None:
+                    raise self.ended()
+                if time.monotonic() > end:
+                    raise TimedOut(f"no machine listens at {self.monitor}")
+                time.sleep(0.01)
+            with connection.makefile("rw", encoding="utf-8") as file:
+                def answer():
+                    """What is no event."""
+                    while "event" in (found := json.loads(file.readline() or "{}")):
+                        pass
+                    return found
+                answer()
+                for name, arguments in (("qmp_capabilities", {}), *commands):
+                    print(json.dumps({"execute": name, "arguments": arguments}), file=file, flush=True)
+                    found = answer()
+                    if not found:
+                        raise self.ended()
+                    if "return" not in found:
+                        raise Failure(f"the machine can't {name}: {found}")
+                return found["return"]
+
+    def ended(self):
+        """What is wrong when it has ended."""
+        return Failure(f"the virtual machine ended: {self.process.read().strip()}")
+
+    def wait(self, command, wanted, timeout=60):
+        """Waits until its answer has that status."""
+        end = time.monotonic() + timeout
+        while (found := self.tell((command, {}))).get("status") != wanted:
+            if found.get("status") == "failed" or time.monotonic() > end:
+                raise Failure(f"the machine is not {wanted}: {found}")
+            time.sleep(0.01)
 
 
 class Copy(Monitored):
@@ -79,7 +85,8 @@ class Copy(Monitored):
         qemu = os.stat(shutil.which(next(word for word in self.command if word.startswith("qemu"))))
         self.kept = CACHE / "booted-{}".format(key(
             Path(image).read_bytes(), busybox(self.arch).read_bytes(), vm.INIT, len(ROOM),
-            sorted(options.items()), qemu.st_size, qemu.st_mtime_ns))
+            *(str(word).replace(str(self.folder), "") for word in self.command), qemu.st_size,
+            qemu.st_mtime_ns))
         self.command += ["-incoming", "defer"]
 
     def boot(self, timeout=300):
@@ -92,8 +99,8 @@ class Copy(Monitored):
         state = self.folder / "state"
         size = self.fill(state)
         self.start()
-        tell(self.monitor, MAPPED, ("migrate-incoming", {"uri": f"file:{state}"}))
-        wait(self.monitor, "query-status", "running")
+        self.tell(MAPPED, ("migrate-incoming", {"uri": f"file:{state}"}))
+        self.wait("query-status", "running")
         state.unlink()
         result = self.run(f"cd /; head -c {size} root/room | gunzip | cpio -idu && rm root/room", timeout)
         if result.status:
@@ -105,9 +112,9 @@ class Copy(Monitored):
         room.write_bytes(b"".join(ROOM))
         with self.original(room) as machine:
             machine.boot(timeout)
-            tell(machine.monitor, MAPPED, ("migrate-set-parameters", {"max-bandwidth": 1 << 40}),
-                 ("migrate", {"uri": f"file:{state}"}))
-            wait(machine.monitor, "query-migrate", "completed")
+            machine.tell(MAPPED, ("migrate-set-parameters", {"max-bandwidth": 1 << 40}),
+                         ("migrate", {"uri": f"file:{state}"}))
+            machine.wait("query-migrate", "completed")
         room.unlink()
         places = {}
         with open(state, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:

@@ -242,6 +242,13 @@ def test_files_that_a_copy_has_no_room_for(machines, tmp_path):
             vm.boot()
 
 
+def test_a_copy_that_does_not_start_tells_why(machines):
+    with machines.make("stock") as vm:
+        vm.command += ["-device", "none-such"]
+        with pytest.raises(Failure, match="the virtual machine ended.*'none-such' is not a valid"):
+            vm.boot()
+
+
 def boot(tmp_path, script, timeout):
     """Boots what is a shell script in place of a machine; its console is a file there."""
     vm = object.__new__(runner.Vm)
