@@ -70,8 +70,8 @@ def make(kernel, name="test"):
     """Builds a kernel from a stock kernel's source, if it isn't there; returns its folder."""
     fragments, patches = KERNELS[name]
     source = patched(kernels.fetch_source(kernel), patches)
-    made_from = key(toolchain(), CACHE, *(path.read_bytes() for path in [*fragments, *patches]),
-                    *MAKE[:-1])
+    made_from = key(toolchain(), CACHE, *options(*fragments).values(),
+                    *(path.read_bytes() for path in patches), *MAKE[:-1])
     folder = CACHE / f"{name}-{kernel.package_version}-{made_from}"
     with lock(folder.name):
         if folder.exists():
