@@ -37,8 +37,8 @@ class Monitored(Vm):
 
     def tell(self, *commands, timeout=60):
         """Gives its monitor commands; returns what the last one gives back."""
+        end = time.monotonic() + timeout
         with socket.socket(socket.AF_UNIX) as connection:
-            end = time.monotonic() + timeout
             connection.settimeout(timeout)
             while connection.connect_ex(str(self.monitor)):
                 if self.process.proc.poll() is not None:
@@ -46,21 +46,28 @@ class Monitored(Vm):
                 if time.monotonic() > end:
                     raise TimedOut(f"no machine listens at {self.monitor}")
                 time.sleep(0.01)
-            with connection.makefile("rw", encoding="utf-8") as file:
-                def answer():
-                    """What is no event."""
-                    while "event" in (found := json.loads(file.readline() or "{}")):
-                        pass
-                    return found
-                answer()
-                for name, arguments in (("qmp_capabilities", {}), *commands):
-                    print(json.dumps({"execute": name, "arguments": arguments}), file=file, flush=True)
-                    found = answer()
-                    if not found:
-                        raise self.ended()
-                    if "return" not in found:
-                        raise Failure(f"the machine can't {name}: {found}")
-                return found["return"]
+            try:
+                with connection.makefile("rw", encoding="utf-8") as file:
+                    return self.converse(file, commands)
+            except ConnectionError:
+                raise self.ended() from None
+
+    def converse(self, file, commands):
+        """Gives commands by a connection; returns what the last one gives back."""
+        def answer():
+            """What is no event."""
+            while "event" in (found := json.loads(file.readline() or "{}")):
+                pass
+            if not found:
+                raise self.ended()
+            return found
+        answer()
+        for name, arguments in (("qmp_capabilities", {}), *commands):
+            print(json.dumps({"execute": name, "arguments": arguments}), file=file, flush=True)
+            found = answer()
+            if "return" not in found:
+                raise Failure(f"the machine can't {name}: {found}")
+        return found["return"]
 
     def ended(self):
         """What is wrong when it has ended."""
