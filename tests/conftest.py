@@ -294,5 +294,3 @@ def pytest_collection_modifyitems(config, items):
         # They run on the test kernel's machine, too.
         group = {"test_kunit": "test"}.get(group, group)
         item.add_marker(pytest.mark.xdist_group(group))
-    # What takes long in one piece comes first: at last it would run alone.
-    items.sort(key=lambda item: item.path.stem not in ("test_fuzz", "test_series"))
