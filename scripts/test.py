@@ -41,8 +41,8 @@ class Totals:
 
 def main():
     """The command."""
-    # What is to run beside each other: each machine is for one process, which often waits.
-    more = [f"--numprocesses={min(os.cpu_count() + 1, 4)}"]
+    # What is to run beside each other: each machine is for one process.
+    more = [f"--numprocesses={min(os.cpu_count(), 4)}"]
     if "--torture" in sys.argv:
         # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
         # run is another one.
