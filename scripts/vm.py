@@ -73,7 +73,7 @@ ARCHITECTURES = {
     # Without five-level page tables: an interrupt while the boot CPU identifies itself finds them
     # turned off for a moment, which KASAN takes for a wild access. The check whether timer interrupts
     # come counts loops; a machine that gets no time meanwhile fails it.
-    "amd64": (["qemu-system-x86_64", "-cpu", "max,la57=off{cpu}", "-smp", "{cpus}"],
+    "amd64": (["qemu-system-x86_64", "-cpu", "max,la57=off", "-smp", "{cpus}"],
               "ttyS0 8250.nr_uarts=4 no_timer_check"),
     "arm64": (["qemu-system-aarch64", "-machine", "virt,gic-version=max", "-cpu", "max{cpu}",
                "-smp", "{cpus}"], "ttyAMA0"),
