@@ -66,10 +66,21 @@ def patched(source, patches):
     return folder
 
 
+def configure(kernel, name, folder, log):
+    """Configures a kernel in a folder; returns the command that builds it there, without the targets."""
+    fragments, patches = KERNELS[name]
+    build = [*MAKE, "-C", patched(kernels.fetch_source(kernel), patches), f"O={folder}"]
+    fragment = folder / "fragment"
+    fragment.write_text("\n".join(options(*fragments).values()) + "\n")
+    step(f"configuring the {name} kernel", log,
+         [*build, f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"])
+    check_options(folder / ".config", *fragments)
+    return build
+
+
 def make(kernel, name="test"):
     """Builds a kernel from a stock kernel's source, if it isn't there; returns its folder."""
     fragments, patches = KERNELS[name]
-    source = patched(kernels.fetch_source(kernel), patches)
     made_from = key(toolchain(), CACHE, *options(*fragments).values(),
                     *(path.read_bytes() for path in patches), *MAKE[:-1])
     folder = CACHE / f"{name}-{kernel.package_version}-{made_from}"
@@ -79,12 +90,7 @@ def make(kernel, name="test"):
             return folder
         need_space(2, f"the {name} kernel")
         with made_whole(folder, resume=True) as new:
-            build = [*MAKE, "-C", source, f"O={new}"]
-            fragment = new / "fragment"
-            fragment.write_text("\n".join(options(*fragments).values()) + "\n")
-            step(f"configuring the {name} kernel", folder.name,
-                 [*build, f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"])
-            check_options(new / ".config", *fragments)
+            build = configure(kernel, name, new, folder.name)
             step(f"building the {name} kernel (about ten minutes)", folder.name,
                  [*build, "bzImage", "modules_prepare"])
             shutil.copy(new / "vmlinux.symvers", new / "Module.symvers")

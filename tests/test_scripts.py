@@ -203,6 +203,11 @@ def test_option_of_the_test_kernel_that_did_not_take(kernel, tmp_path):
         debug_kernel.check_options(made)
 
 
+@pytest.mark.parametrize("name", ["race", "cfi"])
+def test_all_options_of_a_kernel_that_is_seldom_built_take(kernel, tmp_path, name):
+    debug_kernel.configure(kernel, name, tmp_path, "configured")
+
+
 def test_vm_gives_back_output_and_status(vm):
     result = vm.run("echo out; echo err >&2; printf 'a\\0b\\r\\n'; exit 7")
     assert result == runner.Result(7, "out\nerr\na\0b\r\n")
