@@ -57,7 +57,9 @@ FAULTS = ("tests/test_faults.py", "--modules=KTIMER_ORIGINAL=m")
 
 def scenarios(name, *more):
     """The arguments for a file of scenarios, on the stock kernel only."""
-    return (f"tests/test_{name}.py", "--on=stock", "--modules=KTIMER_ORIGINAL=m KTIMER_SAMPLES=m", *more)
+    # Each takes some seconds there; one that hangs has none to lose.
+    return (f"tests/test_{name}.py", "--on=stock", "--modules=KTIMER_ORIGINAL=m KTIMER_SAMPLES=m",
+            "--patience=90", *more)
 
 
 # What concerns a file, the cheapest first: pytest's arguments, one run after the other. The first path

@@ -253,6 +253,8 @@ def pytest_addoption(parser):
                      default="KTIMER_ORIGINAL=m KTIMER_SAMPLES=m KTIMER_BENCH=m")
     parser.addoption("--first-failure", action="store_true",
                      help="a KUnit case that fails ends its machine: the rest does not matter")
+    parser.addoption("--patience", type=float, metavar="S",
+                     help="seconds that a script in a machine may take at most")
     parser.addoption("--torture", action="store_true",
                      help="the long form of tests/test_torture.py, with more CPUs")
     parser.addoption("--seed", default="1", help="where random numbers start (default: 1)")
@@ -268,6 +270,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
     for name in ALONE:
         config.addinivalue_line("markers", f"{name}: run with --{name} only")
+    if config.getoption("patience"):
+        runner.PATIENCE = config.getoption("patience")
     if config.getoption("first_failure"):
         runner.REPORT = re.compile(rf"{runner.REPORT.pattern}|\bnot ok \d")
 
