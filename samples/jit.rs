@@ -3,7 +3,7 @@
 //! `jit`: the rest of "just in time" of *Linux Device Drivers*, chapter 7, beside `/proc/jitimer`.
 //!
 //! Four ways to wait for `delay` jiffies, a line each time with `jiffies` before and after, until a
-//! signal (`dd bs=20 count=5 </proc/jitbusy`): `/proc/jitbusy` keeps the CPU busy meanwhile,
+//! signal (`dd bs=22 count=5 </proc/jitbusy`): `/proc/jitbusy` keeps the CPU busy meanwhile,
 //! `/proc/jitsched` gives it to others, `/proc/jitqueue` sleeps on a wait queue with a timeout,
 //! `/proc/jitschedto` just sleeps. `/proc/currentime` tells `jiffies`, in 64 bits too, and real
 //! time, now and as of the last tick. `/proc/jitasklet` and `/proc/jitasklethi` show what

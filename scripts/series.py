@@ -221,7 +221,13 @@ use pin_init::{
 };
 
 """, where)
-    text = without(text, "fn this", where)
+    # Flags are for what is not in the series.
+    for function in ("fn this", "fn with_flags"):
+        text = without(text, function, where)
+    for old, new in (("        flags: u32,\n", ""), ("name, key, 0)", "name, key)"),
+                     ("names, keys, 0)", "names, keys)")):
+        text = swap(text, old, new, where)
+    text = text.replace("Some(expired), flags,", "Some(expired), 0,")
     return in_tree(doctest(text, *TIME_IMPORTS))
 
 

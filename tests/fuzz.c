@@ -508,16 +508,18 @@ static void do_poll(int fd, const char *how, int ms, int events)
 static void do_edge(int fd)
 {
 	struct epoll_event ev = { 0 };
+	/* To have it added is to poll. */
+	struct event *e = begin(POLL, fd);
 	int ep = epoll_for(fd, EPOLLIN | EPOLLET);
-	struct event *e = NULL;
 
-	for (int i = 0; ep >= 0 && i < 2; i++) {
+	for (int i = 0; i < 2; i++) {
 		int n;
 
-		e = begin(POLL, fd);
+		if (i)
+			e = begin(POLL, fd);
 		e->asked = POLLIN;
 		e->timeout = -1;
-		n = epoll_wait(ep, &ev, 1, -1);
+		n = ep < 0 ? -1 : epoll_wait(ep, &ev, 1, -1);
 		end(e, n > 0 ? (long)ev.events : n);
 		if (n <= 0)
 			break;

@@ -32,6 +32,7 @@ use ktimer::{
             IrqSafeContext, //
         }, //
     },
+    interrupt::BhDisabled,
     new_irqsafe_timer,
     prelude::*, //
 };
@@ -50,7 +51,7 @@ module_param! {
     static FAULT: fault = 1, 1..=FAULTS.len(), "which one: a place among the faults of its source";
 }
 
-const FAULTS: [fn() -> Result; 9] = [
+const FAULTS: [fn() -> Result; 10] = [
     cancel_under_lock,
     drop_in_callback,
     forget,
@@ -60,6 +61,7 @@ const FAULTS: [fn() -> Result; 9] = [
     disable_bh_in_irqsafe_callback,
     sleep_in_callback,
     sleep_with_interrupts_disabled,
+    assume_disabled,
 ];
 
 struct Faults;
@@ -247,6 +249,13 @@ fn sleep_in_callback() -> Result {
     let timer = KBox::pin_init(new_timer!(Misled::new()), GFP_KERNEL)?;
     timer.arm(Jiffies::now());
     timer.done.wait_for_completion();
+    Ok(())
+}
+
+/// Says in a task that bottom halves are disabled, where they are not.
+fn assume_disabled() -> Result {
+    // SAFETY: None, which is the fault.
+    let _proof = unsafe { BhDisabled::assume_disabled() };
     Ok(())
 }
 

@@ -68,9 +68,11 @@ GONE = "unable to handle page fault|Oops: int3"
     ("insmod ktimer_faults.ko fault=7", "WARNING: .*lockdep_assert_irqs_enabled"),
     ("insmod ktimer_faults.ko fault=8", "BUG: scheduling while atomic|BUG: sleeping function"),
     ("insmod ktimer_faults.ko fault=9", "BUG: scheduling while atomic|BUG: sleeping function"),
+    ("insmod ktimer_faults.ko fault=10", "WARNING: .*lockdep_assert_in_softirq"),
 ], ids=["dropped_in_its_own_callback", "forgotten", "forgotten_in_a_circle",
         "forgotten_in_a_static", "bottom_halves_enabled_in_an_irqsafe_callback",
-        "sleeping_in_the_callback", "sleeping_with_interrupts_disabled"])
+        "sleeping_in_the_callback", "sleeping_with_interrupts_disabled",
+        "bottom_halves_assumed_to_be_disabled"])
 def test_reported_at_last(machines, script, report):
     # Nothing goes on after that.
     with machines.make("test") as vm:

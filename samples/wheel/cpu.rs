@@ -23,20 +23,34 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     seq_print,
-    sync::SetOnce, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
 };
 use ktimer::{
-    extra::flags::Flags,
+    extra::flags::{
+        new_timer_with,
+        Flags, //
+    },
     prelude::*, //
 };
 use pin_init::stack_pin_init;
 
 /// On which CPU its callback ran.
-struct Witness(SetOnce<u32>);
+struct Witness(Atomic<u32>);
+
+impl Witness {
+    const NONE: u32 = u32::MAX;
+
+    fn new() -> Self {
+        Self(Atomic::new(Self::NONE))
+    }
+}
 
 impl TimerCallback for Witness {
     fn run(&self, _context: TimerContext<'_, Self>) {
-        self.0.populate(CpuId::current().as_u32());
+        self.0.store(CpuId::current().as_u32(), Relaxed);
     }
 }
 
@@ -61,12 +75,12 @@ impl Records for Kinds {
     fn next(&self, number: u64, _: bool, stop: &Stop) -> Result<Option<(u64, Row)>> {
         let row = match number {
             0 => {
-                let init = Flags::PINNED.on(new_timer!(Witness(SetOnce::new())));
+                let init = new_timer_with!(Flags::PINNED, Witness::new());
                 stack_pin_init!(let timer = init);
                 see("pinned", &timer, stop)?
             }
             1 => {
-                stack_pin_init!(let timer = new_timer!(Witness(SetOnce::new())));
+                stack_pin_init!(let timer = new_timer!(Witness::new()));
                 see("not-pinned", &timer, stop)?
             }
             _ => return Ok(None),
@@ -87,8 +101,10 @@ impl Records for Kinds {
 /// Arms the timer, and sees where it runs.
 fn see(kind: &'static str, timer: &Timer<Witness>, stop: &Stop) -> Result<Row> {
     let delay = JiffiesDelta::from_ticks(super::DELAY.value())?;
-    // Not if this task is moved to another CPU meanwhile: then once more.
+    // Not if this task is moved to another CPU meanwhile: then once more, as if it had not been armed.
     let (due, armed_on) = loop {
+        timer.cancel_sync();
+        timer.0.store(Witness::NONE, Relaxed);
         let (due, cpu) = (Jiffies::now() + delay, CpuId::current());
         timer.arm(due);
         if cpu == CpuId::current() {
@@ -96,7 +112,8 @@ fn see(kind: &'static str, timer: &Timer<Witness>, stop: &Stop) -> Result<Row> {
         }
     };
     let ran_on = loop {
-        if let Some(cpu) = timer.0.copy() {
+        let cpu = timer.0.load(Relaxed);
+        if cpu != Witness::NONE {
             break cpu;
         }
         stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK))?;

@@ -67,7 +67,8 @@ macro_rules! seq_numbers {
         $($(const _: u8 = $width;)?)*
         const { ::core::assert!($crate::seq_file::conversions(FORMAT) == [$($before),*].len()) };
         let m: &::kernel::seq_file::SeqFile = $m;
-        $(let $name: ::core::primitive::$type = $value;)*
+        // In one pattern, so that no name can come twice.
+        let ($($name,)*): ($(::core::primitive::$type,)*) = ($($value,)*);
         // SAFETY: Only this thread uses the `seq_file`. The format ends in a NUL, and has a
         // conversion for each of the numbers, of its type, and no more.
         unsafe {

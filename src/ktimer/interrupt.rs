@@ -6,7 +6,10 @@
 use crate::bindings;
 use kernel::types::NotThreadSafe;
 
-/// Proof that bottom halves are disabled on this CPU, so no softirq can interrupt.
+/// Proof that bottom halves are disabled for what runs here, so no softirq can interrupt it.
+///
+/// On PREEMPT_RT a thread of a higher priority, which runs softirqs, may preempt the task on its CPU:
+/// there this proves nothing about what others do meanwhile.
 ///
 /// Whoever runs in softirq context has one: a timer's callback gets it from its
 /// [`TimerContext`](crate::time::timer::TimerContext). With it,
@@ -15,7 +18,7 @@ use kernel::types::NotThreadSafe;
 ///
 /// # Invariants
 ///
-/// Bottom halves are disabled on the CPU that runs the holder, for as long as the value exists.
+/// Bottom halves are disabled by the task or softirq that has it, for as long as the value exists.
 pub struct BhDisabled(NotThreadSafe);
 
 impl BhDisabled {

@@ -151,12 +151,37 @@ mod tests {
         Ok(())
     }
 
+    /// That a span is the least number of ticks that lasts so long.
+    fn is_least(span: JiffiesDelta, nanos: i64) {
+        let less = span.saturating_sub(JiffiesDelta::TICK);
+        assert!(Delta::from(span).as_nanos() >= nanos);
+        assert!(Delta::from(less).as_nanos() < nanos);
+    }
+
+    #[test]
+    fn of_any_number_they_are_the_least_that_lasts_so_long() -> Result {
+        let second = JiffiesDelta::SECOND.as_ticks() as u32;
+        let numbers = [1, 3, 999, 1001, second, second + 1, u32::MAX / 2];
+        for number in numbers.into_iter().flat_map(|n| [n, n + 1, u32::MAX - n]) {
+            is_least(
+                JiffiesDelta::from_millis(number),
+                i64::from(number) * 1_000_000,
+            );
+            is_least(JiffiesDelta::from_micros(number), i64::from(number) * 1000);
+            for nanos in [1, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000] {
+                let nanos = i64::from(number) * nanos;
+                let span = JiffiesDelta::try_from(Delta::from_nanos(nanos))?;
+                is_least(span, nanos);
+            }
+        }
+        Ok(())
+    }
+
     #[test]
     fn milliseconds_round_up() {
         assert_eq!(JiffiesDelta::from_millis(0), JiffiesDelta::ZERO);
         assert_eq!(JiffiesDelta::from_millis(1), JiffiesDelta::TICK);
         assert_eq!(JiffiesDelta::from_millis(1000), JiffiesDelta::SECOND);
-        assert_eq!(JiffiesDelta::from_millis(u32::MAX), JiffiesDelta::MAX);
     }
 
     #[test]

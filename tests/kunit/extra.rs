@@ -5,7 +5,10 @@
 use super::*;
 use ktimer::{
     extra::{
-        flags::Flags,
+        flags::{
+            new_timer_with,
+            Flags, //
+        },
         global_timer::GlobalTimer,
         irqsafe::{
             new_irqsafe_timer,
@@ -55,7 +58,10 @@ mod tests {
     #[test]
     fn interrupts_are_enabled_in_the_callback() -> Result {
         let timer = KBox::pin_init(
-            (Flags::PINNED | Flags::DEFERRABLE).on(new_timer!(IrqWitness(Atomic::new(0)))),
+            new_timer_with!(
+                Flags::PINNED | Flags::DEFERRABLE,
+                IrqWitness(Atomic::new(0))
+            ),
             GFP_KERNEL,
         )?;
         timer.arm(Jiffies::now());
@@ -70,6 +76,44 @@ mod tests {
         timer.arm(Jiffies::now());
         until(|| timer.0.load(Relaxed) != 0)?;
         assert_eq!(timer.0.load(Relaxed), IrqWitness::DISABLED);
+        Ok(())
+    }
+
+    /// When it was due, and what came of arming, cancelling and shutting down from the callback: a
+    /// bit for each, after one that tells that it has run.
+    struct Undecided {
+        due: Atomic<usize>,
+        seen: Atomic<u32>,
+    }
+
+    impl IrqSafeCallback for Undecided {
+        fn run(&self, context: IrqSafeContext<'_, Self>) {
+            self.due.store(context.expires().as_raw(), Relaxed);
+            let seen = [
+                context.arm(far()).was_pending(),
+                context.cancel(),
+                context.arm(far()).was_pending(),
+                context.shutdown(),
+                context.arm(far()).is_shut_down(),
+            ];
+            let seen = seen.iter().fold(1, |seen, &one| seen << 1 | u32::from(one));
+            self.seen.store(seen, Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_irqsafe_callback_can_cancel_and_shut_down() -> Result {
+        let state = Undecided {
+            due: Atomic::new(0),
+            seen: Atomic::new(0),
+        };
+        let timer = KBox::pin_init(new_irqsafe_timer!(state), GFP_KERNEL)?;
+        let due = Jiffies::now();
+        timer.arm(due);
+        until(|| timer.seen.load(Relaxed) != 0)?;
+        assert_eq!(timer.seen.load(Relaxed), 0b1_0_1_0_1_1);
+        assert_eq!(timer.due.load(Relaxed), due.as_raw());
+        assert!(!timer.is_pending());
         Ok(())
     }
 
@@ -178,21 +222,34 @@ mod tests {
         // What is there already is not lost.
         let joined = [Flags::PINNED, Flags::DEFERRABLE, both, both | Flags::PINNED];
         for (thousands, flags) in (1..).zip(joined) {
-            let timer = KBox::pin_init(flags.on(new_timer!(CpuWitness::new())), GFP_KERNEL)?;
+            let timer = KBox::pin_init(new_timer_with!(flags, CpuWitness::new()), GFP_KERNEL)?;
             timer.arm(after(thousands)?);
         }
-        let twice = Flags::PINNED.on(both.on(new_timer!(CpuWitness::new())));
-        let timer = KBox::pin_init(twice, GFP_KERNEL)?;
-        timer.arm(after(5)?);
-
         let mut timer = KBox::pin_init(new_timer!(CpuWitness::new()), GFP_KERNEL)?;
-        timer.arm(after(6)?);
-        timer.as_mut().arm_local(after(7)?);
-        timer.as_mut().arm_global(after(8)?);
-        timer.as_mut().arm_on(CpuId::current(), after(9)?)?;
+        timer.arm(after(5)?);
+        timer.as_mut().arm_local(after(6)?);
+        timer.as_mut().arm_global(after(7)?);
+        timer.as_mut().arm_on(CpuId::current(), after(8)?)?;
 
         let timer = KBox::pin_init(new_irqsafe_timer!(IrqWitness(Atomic::new(0))), GFP_KERNEL)?;
-        timer.arm(after(10)?);
+        timer.arm(after(9)?);
+        Ok(())
+    }
+
+    /// While one thread initialises it, another can't, and nobody has it.
+    #[test]
+    fn in_a_static_that_is_being_initialised() -> Result {
+        static TIMER: GlobalTimer<CpuWitness> = GlobalTimer::new();
+
+        let mut meanwhile = None;
+        let fails = new_timer!(Ok::<_, Error>(CpuWitness::new())).pin_chain(|_| {
+            let again = TIMER.init(new_timer!(CpuWitness::new())).err();
+            meanwhile = Some((again, TIMER.get().is_none()));
+            Err(EDOM)
+        });
+        let failed = TIMER.init(fails);
+        assert_eq!(failed.err(), Some(EDOM));
+        assert_eq!(meanwhile, Some((Some(EBUSY), true)));
         Ok(())
     }
 

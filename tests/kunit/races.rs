@@ -5,7 +5,7 @@
 
 use super::*;
 use ktimer::{
-    extra::flags::Flags,
+    extra::global_timer::GlobalTimer,
     time::timer::{
         TimerCallbacks,
         TimerFn,
@@ -119,14 +119,21 @@ mod tests {
         }
     }
 
+    /// A spinner that has started on another CPU by the time that it is initialised.
+    fn new_spinning(progress: Arc<Progress>) -> impl PinInit<Timer<Spinner>, Error> {
+        let its = progress.clone();
+        let start = move |mut timer: Pin<&mut Timer<Spinner>>| {
+            if !arm_elsewhere(timer.as_mut(), Jiffies::now()) {
+                return Err(ENXIO);
+            }
+            until(|| progress.started.load(Relaxed))
+        };
+        new_timer!(Ok::<_, Error>(Spinner(its))).pin_chain(start)
+    }
+
     /// A spinner that has started on another CPU.
     fn spinning() -> Result<Pin<KBox<Timer<Spinner>>>> {
-        let mut timer = KBox::pin_init(new_timer!(Spinner(Progress::new()?)), GFP_KERNEL)?;
-        if !arm_elsewhere(timer.as_mut(), Jiffies::now()) {
-            return Err(ENXIO);
-        }
-        until(|| timer.0.started.load(Relaxed))?;
-        Ok(timer)
+        KBox::pin_init(new_spinning(Progress::new()?), GFP_KERNEL)
     }
 
     /// Tries something until it is true.
@@ -229,28 +236,42 @@ mod tests {
         })
     }
 
-    /// An initialiser may have armed its timer. That is given flags when its callback has ended.
+    /// It may change the timer's flags.
     #[test]
-    fn giving_flags_waits_for_a_callback_elsewhere() -> Result {
+    fn arming_on_a_cpu_waits_for_a_callback_elsewhere() -> Result {
+        type Arm = fn(Pin<&mut Timer<Spinner>>, Jiffies);
+
+        let local: Arm = Timer::arm_local;
+        let here: Arm = |timer, expires| {
+            // This CPU is online.
+            assert_eq!(timer.arm_on(CpuId::current(), expires), Ok(()));
+        };
+        for arm in [local, Timer::arm_global, here] {
+            waits_for_a_callback_elsewhere(|mut timer| {
+                arm(timer.as_mut(), far());
+                assert!(timer.0.ended.load(Relaxed));
+                assert!(timer.is_pending());
+            })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_end_of_a_static_waits_for_a_callback_elsewhere() -> Result {
+        // One for each time that it is tried: none can be initialised again.
+        static TIMERS: [GlobalTimer<Spinner>; 64] = [const { GlobalTimer::new() }; 64];
+
         if alone()? {
             return Ok(());
         }
+        let mut unused = TIMERS.iter().filter(|timer| timer.get().is_none());
         eventually(|| {
+            let timer = unused.next().ok_or(ENOSPC)?;
             let progress = Progress::new()?;
-            let its = progress.clone();
-            let arm = |mut timer: Pin<&mut Timer<Spinner>>| {
-                if !arm_elsewhere(timer.as_mut(), Jiffies::now()) {
-                    return Err(ENXIO);
-                }
-                until(|| progress.started.load(Relaxed))
-            };
-            let running = new_timer!(Ok::<_, Error>(Spinner(its))).pin_chain(arm);
-            let mut given: Result<Pin<KBox<Timer<Spinner>>>> = Err(EINVAL);
-            let overlapped = progress.is_waited_for(|| {
-                given = KBox::pin_init(Flags::PINNED.on(running), GFP_KERNEL);
-            })?;
+            let guard = timer.init(new_spinning(progress.clone()))?;
+            let overlapped = progress.is_waited_for(|| drop(guard))?;
             // It was armed by the callback, before that ended.
-            assert!(!given?.is_pending());
+            assert!(timer.get().is_some_and(|timer| !timer.is_pending()));
             Ok(overlapped)
         })
     }

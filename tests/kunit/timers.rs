@@ -98,6 +98,48 @@ mod tests {
         Ok(())
     }
 
+    /// The callback of its first timer takes a lock.
+    #[pin_data]
+    struct Takes {
+        #[pin]
+        lock: SpinLockBh<usize>,
+    }
+
+    impl TimerCallbacks<2> for Takes {
+        const CALLBACKS: [TimerFn<Self, 2>; 2] = [Self::first, Self::second];
+    }
+
+    impl Takes {
+        fn first(&self, context: TimerContext<'_, Self, 2>) {
+            *self.lock.lock_with(&context) += 1;
+        }
+
+        fn second(&self, _context: TimerContext<'_, Self, 2>) {}
+    }
+
+    /// Lockdep would report that the one whose callback takes the lock is waited for, were both in
+    /// one class.
+    #[test]
+    fn two_are_told_apart() -> Result {
+        let timers = KBox::pin_init(
+            new_timer!(
+                pin_init!(Takes {
+                    lock <- new_spinlock_bh!(0),
+                }),
+                "first",
+                "second",
+            ),
+            GFP_KERNEL,
+        )?;
+        timers.timer::<0>().arm(Jiffies::now());
+        until(|| *timers.lock.lock() == 1)?;
+        timers.timer::<1>().arm(Jiffies::now());
+        let guard = timers.lock.lock();
+        timers.timer::<1>().cancel_sync();
+        drop(guard);
+        Ok(())
+    }
+
     impl TimerCallbacks<8> for Watched {
         const CALLBACKS: [TimerFn<Self, 8>; 8] = [Self::again; 8];
     }

@@ -54,8 +54,9 @@ static bool may_trace_all_of(const struct cred *viewer, const struct user_namesp
 
 /*
  * What ptrace_may_access() says of the current task to one with these credentials, but for a task that
- * can't be dumped, which no capability shows, and for what security modules say. That one takes locks.
- * Here the task is the one that this code runs in, or has interrupted, so it changes nothing meanwhile.
+ * can't be dumped, which no capability shows (not even the viewer's own), and for what security modules
+ * say. That one takes locks. Here the task is the one that this code runs in, or has interrupted, so it
+ * changes nothing meanwhile.
  */
 static bool current_is_visible_to(const struct cred *viewer)
 {

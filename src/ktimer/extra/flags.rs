@@ -4,10 +4,33 @@
 
 use crate::{
     bindings,
-    time::timer::Timer, //
+    time::timer::{
+        Timer,
+        TimerCallback, //
+    }, //
 };
 use core::ops::BitOr;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::LockClassKey, //
+};
+
+/// Creates the initialiser of a timer with [`Flags`], as [`new_timer!`](crate::new_timer) does that
+/// of others.
+///
+/// The C macro is `timer_setup()`.
+#[macro_export]
+macro_rules! new_timer_with {
+    ($flags:expr, $state:expr $(, $name:literal)? $(,)?) => {
+        $crate::extra::flags::Flags::timer(
+            $flags,
+            $state,
+            [::kernel::optional_name!($($name)?)],
+            [::kernel::static_lock_class!()],
+        )
+    };
+}
+pub use new_timer_with;
 
 /// C's `TIMER_*` flags, joined by `|`.
 ///
@@ -16,7 +39,7 @@ use kernel::prelude::*;
 /// ```
 /// # use kernel::prelude::*;
 /// # use ktimer::prelude::*;
-/// use ktimer::extra::flags::Flags;
+/// use ktimer::extra::flags::{new_timer_with, Flags};
 ///
 /// struct Idle;
 ///
@@ -24,7 +47,7 @@ use kernel::prelude::*;
 ///     fn run(&self, _context: TimerContext<'_, Self>) {}
 /// }
 ///
-/// let timer = KBox::pin_init(Flags::PINNED.on(new_timer!(Idle)), GFP_KERNEL)?;
+/// let timer = KBox::pin_init(new_timer_with!(Flags::PINNED, Idle), GFP_KERNEL)?;
 /// timer.arm(Jiffies::now());
 /// # Ok::<(), Error>(())
 /// ```
@@ -42,22 +65,18 @@ impl Flags {
     /// [`irqsafe`](super::irqsafe) sees to.
     pub(super) const IRQSAFE: Self = Self(bindings::TIMER_IRQSAFE);
 
-    /// An initialiser of a timer that has these flags.
+    /// An initialiser of a timer that has these flags, and is not pending: what
+    /// [`new_timer_with!`](crate::new_timer_with) calls.
     ///
-    /// May be called from any context. The C macro is `timer_setup()`.
+    /// May be called from any context. Fails as the state's initialiser does.
     #[inline]
-    pub fn on<T, E>(self, timer: impl PinInit<Timer<T>, E>) -> impl PinInit<Timer<T>, E> {
-        timer.pin_chain(move |timer| {
-            let timer = timer.as_ref().get_ref().this();
-            // SAFETY: The timer is initialised. Nobody but the initialiser has had it, and if that
-            // armed it, this takes it back, and waits for its callback: then the flags are nobody
-            // else's. Those that are set here are what `timer_init_key()` takes.
-            unsafe {
-                bindings::timer_delete_sync(timer);
-                (*timer).flags |= self.0;
-            }
-            Ok(())
-        })
+    pub fn timer<T: TimerCallback, E>(
+        self,
+        state: impl PinInit<T, E>,
+        name: [&'static CStr; 1],
+        key: [Pin<&'static LockClassKey>; 1],
+    ) -> impl PinInit<Timer<T>, E> {
+        Timer::with_flags(state, name, key, self.0)
     }
 }
 

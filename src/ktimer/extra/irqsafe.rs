@@ -89,9 +89,8 @@ impl<T: IrqSafeCallback> IrqSafe<T> {
     ) -> impl PinInit<Timer<Self>, E> {
         // SAFETY: An `IrqSafe` is transparent.
         //
-        // INVARIANT: The timer gets the flag before anybody has it; and this is the one place that
-        // makes an `IrqSafe`.
-        Flags::IRQSAFE.on(<Timer<_>>::new(unsafe { cast_pin_init(state) }, name, key))
+        // INVARIANT: The timer has the flag; and this is the one place that makes an `IrqSafe`.
+        Flags::IRQSAFE.timer(unsafe { cast_pin_init(state) }, name, key)
     }
 }
 

@@ -71,21 +71,20 @@ impl JiffiesDelta {
         Ok(Self(ticks))
     }
 
-    /// The least number of ticks that lasts `ms` milliseconds, at most [`MAX`](Self::MAX).
+    /// The least number of ticks that lasts `ms` milliseconds.
     ///
-    /// The C function is `msecs_to_jiffies()`.
+    /// The C function is `msecs_to_jiffies()`, which takes more than `i32::MAX` for no end.
     #[inline]
-    pub fn from_millis(ms: u32) -> Self {
-        Self::saturating(kernel::time::msecs_to_jiffies(ms))
+    pub const fn from_millis(ms: u32) -> Self {
+        Self::saturating((ms as c_ulong * Self::SECOND.0).div_ceil(1_000))
     }
 
-    /// The least number of ticks that lasts `us` microseconds, at most [`MAX`](Self::MAX).
+    /// The least number of ticks that lasts `us` microseconds.
     ///
-    /// The C function is `usecs_to_jiffies()`.
+    /// The C function is `usecs_to_jiffies()`, which may take large numbers for no end.
     #[inline]
-    pub fn from_micros(us: u32) -> Self {
-        // SAFETY: It takes any number, and only computes.
-        Self::saturating(unsafe { bindings::__usecs_to_jiffies(us) })
+    pub const fn from_micros(us: u32) -> Self {
+        Self::saturating((us as c_ulong * Self::SECOND.0).div_ceil(1_000_000))
     }
 
     /// The span from now to a whole second, about this long: for timers that need not be exact, so
@@ -183,11 +182,12 @@ impl TryFrom<Delta> for JiffiesDelta {
 
     #[inline]
     fn try_from(span: Delta) -> Result<Self> {
-        const TICK: u64 = (1_000_000_000 / bindings::KTIMER_HZ) as u64;
+        const HZ: u64 = JiffiesDelta::SECOND.0 as u64;
+        const NSEC_PER_SEC: u64 = 1_000_000_000;
 
         let nanos = u64::try_from(span.as_nanos()).map_err(|_| EINVAL)?;
-        // SAFETY: It takes any number, and only computes.
-        let ticks = unsafe { bindings::nsecs_to_jiffies64(nanos.saturating_add(TICK - 1)) };
+        let (seconds, nanos) = (nanos / NSEC_PER_SEC, nanos % NSEC_PER_SEC);
+        let ticks = seconds * HZ + (nanos * HZ).div_ceil(NSEC_PER_SEC);
         Self::from_ticks(c_ulong::try_from(ticks).map_err(|_| EINVAL)?)
     }
 }

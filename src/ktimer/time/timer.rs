@@ -451,9 +451,10 @@ pub type Timers<T, const N: usize> = Timer<T, N, { usize::MAX }>;
 const _: () = {
     const TIMER: usize = size_of::<bindings::timer_list>();
     assert!(size_of::<Timer<()>>() == TIMER);
-    assert!(size_of::<Timer<u64>>() == TIMER + 8);
-    assert!(size_of::<Timers<u64, 2>>() == 2 * TIMER + 8);
-    assert!(size_of::<Timers<u64, 8>>() == 8 * TIMER + 8);
+    const STATE: usize = size_of::<usize>();
+    assert!(size_of::<Timer<usize>>() == TIMER + STATE);
+    assert!(size_of::<Timers<usize, 2>>() == 2 * TIMER + STATE);
+    assert!(size_of::<Timers<usize, 8>>() == 8 * TIMER + STATE);
 };
 
 // SAFETY: The timer core serialises all operations on a `timer_list`, from whatever thread, and
@@ -482,7 +483,19 @@ impl<T: TimerCallback> Timer<T> {
         key: [Pin<&'static LockClassKey>; 1],
     ) -> impl PinInit<Self, E> {
         // SAFETY: A `Timer` is transparent.
-        unsafe { cast_pin_init(Inner::new(state, name, key)) }
+        unsafe { cast_pin_init(Inner::new(state, name, key, 0)) }
+    }
+
+    /// The same for a timer with these of C's `TIMER_*` flags.
+    #[inline]
+    pub(crate) fn with_flags<E>(
+        state: impl PinInit<T, E>,
+        name: [&'static CStr; 1],
+        key: [Pin<&'static LockClassKey>; 1],
+        flags: u32,
+    ) -> impl PinInit<Self, E> {
+        // SAFETY: A `Timer` is transparent.
+        unsafe { cast_pin_init(Inner::new(state, name, key, flags)) }
     }
 }
 
@@ -498,7 +511,7 @@ impl<T: TimerCallbacks<N>, const N: usize> Timers<T, N> {
         keys: [Pin<&'static LockClassKey>; N],
     ) -> impl PinInit<Self, E> {
         // SAFETY: A `Timer` is transparent.
-        unsafe { cast_pin_init(Inner::new(state, names, keys)) }
+        unsafe { cast_pin_init(Inner::new(state, names, keys, 0)) }
     }
 }
 
@@ -543,6 +556,7 @@ impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
         state: impl PinInit<T, E>,
         names: [&'static CStr; N],
         keys: [Pin<&'static LockClassKey>; N],
+        flags: u32,
     ) -> impl PinInit<Self, E> {
         let timers = move |slot: *mut [Opaque<bindings::timer_list>; N]| {
             let first = slot.cast::<bindings::timer_list>();
@@ -560,14 +574,14 @@ impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
                     // SAFETY: `slot`, of whose `N` timers this is one, is valid for writes; it is on
                     // this stack, and stays there. The name and the key are statics, or null.
                     unsafe {
-                        bindings::timer_init_key_on_stack(timer, Some(expired), 0, name, key)
+                        bindings::timer_init_key_on_stack(timer, Some(expired), flags, name, key)
                     };
                     continue;
                 }
                 // SAFETY: `slot` is valid for writes and stays where it is, as all that is
                 // initialised pinned; it has `N` timers, of which this is one; an `Opaque` is
                 // transparent. The name and the key are statics, or null where they are not used.
-                unsafe { bindings::timer_init_key(timer, Some(expired), 0, name, key) };
+                unsafe { bindings::timer_init_key(timer, Some(expired), flags, name, key) };
             }
             Ok::<(), E>(())
         };
@@ -884,7 +898,8 @@ impl<T, const N: usize> TimerContext<'_, T, N> {
     /// is skipped, and the next one taken that has not; returns how many were skipped.
     ///
     /// However late the callback is each time, it comes, or is told that it missed its turn, once
-    /// for each period. See also [`Jiffies::next_after`]. If somebody armed the timer meanwhile for
+    /// for each period, if that is at most [`JiffiesDelta::TIMER_MAX`]: of a longer one it comes
+    /// early, and so more often. See also [`Jiffies::next_after`]. If somebody armed the timer meanwhile for
     /// an earlier time, it stays at that.
     ///
     /// `hrtimer`s have `hrtimer_forward_now()`, which counts the period that is not skipped, too.
