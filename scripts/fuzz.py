@@ -38,8 +38,8 @@ VALUES = {
 }
 INVALID = ("0x", "-1", "abc", "99999999999", "5x", "1056964608", "4294967296", "65537")
 SIZES = (1, 2, 7, 44, 45, 60, 100, 128, 300, 4096, 4096, 20000)
-READS = ("read", "read", "read", "fresh", "readv", "preadv2", "splice", "sendfile", "aio", "uring",
-         "bad", "part")
+READS = ("read", "read", "read", "fresh", "readv", "preadv2", "nowait", "splice", "sendfile", "aio",
+         "uring", "bad", "part")
 POLLS = ("poll", "ppoll", "select", "epoll", "oneshot", "exclusive", "et", "aio", "uring")
 
 
@@ -199,6 +199,9 @@ class Outcome:
     trace: list = dataclasses.field(default_factory=list)
     events: int = 0
     lines: int = 0
+    files: int = 0
+    # Of which not all that was read is known.
+    unsure: int = 0
     # What none before has done.
     steps: int = 0
     results: int = 0
@@ -209,7 +212,7 @@ class Outcome:
         return {kind for kind, _ in self.findings}
 
 
-SUMMARY = re.compile(r"\d+ calls \d+ events (\d+) lines (\d+) steps (\d+) results (\d+)")
+SUMMARY = re.compile(r"\d+ calls \d+ events (\d+) lines (\d+) files (\d+) unsure (\d+) steps (\d+) results (\d+)")
 
 
 class Machine:
@@ -381,7 +384,7 @@ def fuzz(machine, seed, log, *, seconds=float("inf"), sequences=float("inf")):
     maker = Maker(random.Random(seed))
     corpus, size = [], 4
     start = shown = time.monotonic()
-    count = dict.fromkeys(("sequences", "calls", "lines", "steps", "results"), 0)
+    count = dict.fromkeys(("sequences", "calls", "lines", "files", "unsure", "steps", "results"), 0)
     machine.begin()
     say(f"the machine is there, after {time.monotonic() - start:.0f} s")
     begin = time.monotonic()
@@ -396,9 +399,8 @@ def fuzz(machine, seed, log, *, seconds=float("inf"), sequences=float("inf")):
         for calls, outcome in zip(programs, outcomes):
             count["sequences"] += 1
             count["calls"] += outcome.events
-            count["lines"] += outcome.lines
-            count["steps"] += outcome.steps
-            count["results"] += outcome.results
+            for name in ("lines", "files", "unsure", "steps", "results"):
+                count[name] += getattr(outcome, name)
             if outcome.steps + outcome.results and not outcome.findings:
                 corpus.append(calls)
             log.write(f"--- calls {outcome.events} lines {outcome.lines} steps {outcome.steps} "

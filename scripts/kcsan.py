@@ -9,8 +9,8 @@ from vm import Reported, Vm
 
 # A report: its title, and both accesses with their stacks, between two lines.
 LINE = re.compile(r"^(?:\[[ .\d]*\] )?={66}\n", re.MULTILINE)
-RACE = re.compile(rf"{LINE.pattern}.*BUG: KCSAN: (?P<title>.*)\n(?:.*\n)*?{LINE.pattern}",
-                  re.MULTILINE)
+RACE = re.compile(rf"{LINE.pattern}(?:.*\n)*?(?P<head>.*BUG: KCSAN: (?P<title>.*)\n)"
+                  rf"(?:.*\n)*?{LINE.pattern}", re.MULTILINE)
 
 # Races that are C's own, by their titles, and why none of them is for this project to mend.
 KNOWN = {
@@ -42,12 +42,15 @@ class RaceVm(Vm):
         if len(lines) % 2:
             new = new[:lines[-1]]
         self.checked += len(new)
-        for race in RACE.finditer(new):
-            title = race["title"]
-            if title not in KNOWN:
-                raise Reported(f"a data race that is not known:\n{race[0]}")
-            self.known[title] = self.known.get(title, 0) + 1
-        self.judge(re.sub("BUG: KCSAN: .*", "", new))
+        self.judge(RACE.sub(self.without_known, new))
+
+    def without_known(self, race):
+        """What is left to judge of a report, and of what the other CPU has printed meanwhile."""
+        title = race["title"]
+        if title not in KNOWN:
+            raise Reported(f"a data race that is not known:\n{race[0]}")
+        self.known[title] = self.known.get(title, 0) + 1
+        return race[0].replace(race["head"], "")
 
     def counters(self):
         """What KCSAN has counted so far, by name."""

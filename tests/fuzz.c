@@ -18,8 +18,9 @@
  *	open FILE [n][h]	n: O_NONBLOCK; h: in a /proc with hidepid=2
  *	close FILE, dup FILE NEW, nonblock FILE 0|1
  *	seek FILE OFFSET WHENCE, pread FILE SIZE OFFSET
- *	read FILE SIZE HOW	HOW: read, fresh (pages that are not there yet), readv, preadv2, splice,
- *				sendfile, aio, uring, bad (no page), part (SIZE bytes, then no page)
+ *	read FILE SIZE HOW	HOW: read, fresh (pages that are not there yet), readv, preadv2, nowait
+ *				(by RWF_NOWAIT), splice, sendfile, aio, uring, bad (no page), part (SIZE
+ *				bytes, then no page)
  *	drain FILE SIZE		read() without O_NONBLOCK's flag changed, until there is no more, 40 times
  *				at most
  *	poll FILE HOW MS EVENTS	HOW: poll, ppoll, select, epoll, oneshot, exclusive, et, aio, uring
@@ -30,7 +31,8 @@
  *	cpu 0|1			the second CPU goes, and comes
  *	sleep MS
  *
- * For each program it prints a line "NAME calls N events N lines N steps N results N", with how much
+ * For each program it prints a line "NAME calls N events N lines N files N unsure N steps N results N",
+ * of the files how many have a stream of which nobody can tell all that was read of it, and how much
  * it did that none before has done: steps in the module's code, by KCOV, and what the calls came to.
  * If something is not as the model has it, there is a line "finding KIND: what" before that, and what
  * each call did; with trace, that always.
@@ -114,7 +116,7 @@ struct event {
 	unsigned int handled, sent, stops;
 	unsigned long values[PARAMS];
 	int param;
-	unsigned int bad : 1, fresh : 1, lasting : 1, unsure : 1, quiet : 1, restless : 1, ringed : 1;
+	unsigned int bad : 1, fresh : 1, lasting : 1, unsure : 1, quiet : 1, restless : 1, ringed : 1, nowait : 1;
 	/* Of a child: when that began to be made, with a copy of the descriptors. */
 	unsigned long child;
 	/* By the model. */
@@ -390,6 +392,9 @@ static struct event *do_read(int fd, size_t size, const char *how)
 			iov[i] = (struct iovec){ buf + i * each, each };
 		e->wanted = 64 * each;
 		n = *how == 'r' ? readv(fd, iov, 64) : preadv2(fd, iov, 64, -1, 0);
+	} else if (!strcmp(how, "nowait")) {
+		e->nowait = 1;
+		n = preadv2(fd, &(struct iovec){ place, size }, 1, -1, RWF_NOWAIT);
 	} else if (!strcmp(how, "splice")) {
 		n = splice(fd, NULL, p[1], NULL, size, 0);
 	} else if (!strcmp(how, "sendfile")) {
@@ -755,15 +760,21 @@ static long futex(int *at, int op, int value, struct timespec *t)
 	return syscall(SYS_futex, at, op, value, t, NULL, 0);
 }
 
+/* The user that an actor is. */
+static int user_of(int actor)
+{
+	return actor == 2 ? 1000 : actor == 3 ? 1001 : 0;
+}
+
 static void act(int number)
 {
-	static const char *const names[ACTORS] = { "fzroot", "# 9 lost\n  1  2", "fz1000c", "fz1000d" };
-	int *todo = &s->actor[number].todo, n;
+	static const char *const names[ACTORS] = { "fzroot", "# 9 lost\n  1  2", "fz1000c", "fz1001d" };
+	int *todo = &s->actor[number].todo, user = user_of(number), n;
 
 	me = number;
 	cover_start();
-	if (me > 1 && (syscall(SYS_setgroups, 0, NULL) || setresgid(1000, 1000, 1000) ||
-		       setresuid(1000, 1000, 1000)))
+	if (user && (syscall(SYS_setgroups, 0, NULL) || setresgid(user, user, user) ||
+		     setresuid(user, user, user)))
 		err(2, "setuid");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, names[me]);
@@ -1092,9 +1103,9 @@ static int may_see(const struct file *f, int pid, const char *command)
 	if (!strcmp(command, "-"))
 		return !pid;
 	if (f->open->actor == 3)
-		return !strcmp(command, "fz1000d") || !strcmp(command, "exe");
+		return !strcmp(command, "fz1001d") || !strcmp(command, "exe");
 	if (f->open->actor == 2 && f->open->hide)
-		return !strncmp(command, "fz1000", 6) || !strcmp(command, "exe");
+		return !strcmp(command, "fz1000c") || !strcmp(command, "exe");
 	return 1;
 }
 
@@ -1119,6 +1130,8 @@ static int parse_line(struct file *f, struct parse *p, char *line)
 			return wrong(p, "a gap after a gap", line);
 		if (f->limit && f->limit <= KEPT)
 			return wrong(p, "a gap where all are kept", line);
+		if (f->limit && p->lines + p->lost + lost + KEPT > f->limit)
+			return wrong(p, "a gap that is larger than it has to be", line);
 		p->gap = lost;
 		return 1;
 	}
@@ -1385,6 +1398,8 @@ static int sent_during(const struct event *e)
 
 static int may_nonblock(const struct event *e)
 {
+	if (e->nowait)
+		return 1;
 	events_of(f)
 		if (sets_nonblock(f, &e->file) && f->nonblock &&
 		    may_hold(f, e, sets_nonblock, &e->file))
@@ -1425,6 +1440,9 @@ static void judge_read(struct event *e)
 	case EINTR:
 		if (alive == DEAD || !sent_during(e))
 			break;
+		why = alive == ALIVE && !e->restless ? why_readable(e->file, e) : NULL;
+		if (why)
+			finding("eintr", "%s, but %s", describe(e), why);
 		return;
 	case ECANCELED:
 		if (!e->unsure)
@@ -1480,7 +1498,7 @@ static void judge_poll(struct event *e)
 static void judge_open(struct event *e)
 {
 	int is_there = loaded(e), sure[2] = { 0 }, maybe[2] = { 0 };
-	int user = e->actor > 1;
+	int user = user_of(e->actor);
 	unsigned long most = 0;
 
 	if (!e->ret && is_there == 2)
@@ -1493,7 +1511,7 @@ static void judge_open(struct event *e)
 		return;
 	}
 	for (int i = 0; i < nfiles; i++) {
-		int same = (files[i].open->actor > 1) == user;
+		int same = user_of(files[i].open->actor) == user;
 
 		if (files[i].open == e)
 			continue;
@@ -1510,7 +1528,7 @@ static void judge_open(struct event *e)
 	events_of(f)
 		if (f->kind == OPEN && f != e && overlap(f, e)) {
 			maybe[0]++;
-			maybe[1] += (f->actor > 1) == user;
+			maybe[1] += user_of(f->actor) == user;
 		}
 	unsigned long share = most / 2 ? most / 2 : 1;
 
@@ -1872,6 +1890,8 @@ static void unload_at_last(void)
 
 static void run(void)
 {
+	int unsure = 0;
+
 	if (!access("/sys/module/jitimer", F_OK) && syscall(SYS_delete_module, "jitimer", O_NONBLOCK))
 		err(2, "%s: the module is loaded already, and does not go", name);
 	start_actors();
@@ -1886,8 +1906,10 @@ static void run(void)
 	fputs(findings, stdout);
 	if (findings[0] || traces)
 		trace();
-	printf("%s calls %d events %u lines %lu steps %u results %u\n", name, ncalls, s->events, all_lines,
-	       s->steps, s->results);
+	for (int i = 0; i < nfiles; i++)
+		unsure += files[i].unsure;
+	printf("%s calls %d events %u lines %lu files %d unsure %d steps %u results %u\n", name, ncalls,
+	       s->events, all_lines, nfiles, unsure, s->steps, s->results);
 	fflush(stdout);
 	_exit(0);
 }

@@ -14,7 +14,7 @@
  *	reader early FILE
  *
  * runs a command as a user, without other groups; and as the user INNER of a user namespace that UID
- * has made, and that has a thousand more users; has the CPU under a name (%0a is a newline in it), as
+ * has made, and that has some hundred more users; has the CPU under a name (%0a is a newline in it), as
  * a task of user 1000, in no other groups, that differs from an ordinary one in one thing: see
  * become(); tries to open a file, over and over, and prints a line when it could.
  *
@@ -609,7 +609,7 @@ static void write_file(const char *name, const char *text)
 	close(f);
 }
 
-/* Has this process be root in a user namespace of that user, with a thousand users more. */
+/* Has this process be root in a user namespace of that user, with some users more, also in another one. */
 static void enter_namespace(int id)
 {
 	int made[2], mapped[2];
@@ -623,7 +623,7 @@ static void enter_namespace(int id)
 		close(made[1]);
 		if (read(made[0], &byte, 1) != 1)
 			err(2, "pipe");
-		snprintf(map, sizeof(map), "0 %d 1\n1 100000 1000\n", id);
+		snprintf(map, sizeof(map), "0 %d 1\n1 100 500\n", id);
 		for (int i = 0; i < 2; i++) {
 			snprintf(name, sizeof(name), "/proc/%d/%cid_map", parent, "ug"[i]);
 			write_file(name, map);
@@ -660,6 +660,7 @@ static void run_as(char **argv)
 static void become(const char *kind)
 {
 	int set = !strcmp(kind, "in another group") ? setresgid(1001, 1001, 1001) :
+		  !strcmp(kind, "with another gid") ? setresgid(1001, 1000, 1000) :
 		  !strcmp(kind, "with another egid") ? setresgid(1000, 1001, 1000) :
 		  !strcmp(kind, "with another sgid") ? setresgid(1000, 1000, 1001) :
 		  setresgid(1000, 1000, 1000);

@@ -13,6 +13,9 @@ GAP = re.compile(r"# (?P<lost>[1-9]\d*) lost")
 LINE = re.compile(r"(?P<time> *\d+)  (?P<delta> *\d+)     (?P<inirq>[01])    (?P<pid> *\d+)   "
                   r"(?P<cpu>\d+)   (?P<command>.+)")
 
+# How many samples are kept for a reader.
+KEPT = 256
+
 # The largest delay: a reader that waits for it waits until something else ends the wait.
 FOR_EVER = (63 << 24) - 1
 
@@ -59,6 +62,9 @@ def check_all_told(text, count):
     series = [line for line in lines if "lost" not in line]
     lost = sum(line["lost"] for line in lines if "lost" in line)
     assert len(series) + lost == count
+    # No more than had to be: what is kept is there after each gap.
+    *_, after = text.rpartition(" lost\n")
+    assert not lost or after.count("\n") >= KEPT
     before, gap = series[0], 0
     for line in lines[1:]:
         if "lost" in line:
@@ -312,6 +318,21 @@ def test_nothing_leaks(vm):
         echo scan >/sys/kernel/debug/kmemleak
         cat /sys/kernel/debug/kmemleak""")
     assert output == ""
+
+
+def test_unloading_takes_no_time(virtual):
+    output = run(virtual, f"""
+        insmod jitimer.ko tdelay={FOR_EVER}
+        : >waiting
+        ./reader /proc/jitimer m64 >waiting & pid=$!
+        until grep -q '^m 64' waiting; do usleep 10000; done
+        read -r start rest </proc/uptime
+        rmmod jitimer
+        read -r end rest </proc/uptime
+        wait $pid
+        echo "$start $end" """)
+    start, end = map(float, output.split())
+    assert end - start < 1
 
 
 def test_exact_under_virtual_time(virtual):

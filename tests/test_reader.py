@@ -40,6 +40,11 @@ def test_each_line_comes_when_it_is_taken(vm):
     check_series(samples(first[2] + "".join(text for _, _, text in others)), 50)
 
 
+def test_each_line_comes_alone(virtual):
+    done = read(virtual, "r4096 " * 7, "tdelay=50")
+    assert [text.count("\n") for _, _, text in done] == [2, 1, 1, 1, 1, 1, 0]
+
+
 def test_it_is_a_stream(vm):
     # What can't be done to it changes nothing. A reader that has no place for what it reads can
     # read it later.
@@ -441,7 +446,7 @@ def test_more_readers_than_there_may_be(vm):
 
 @pytest.mark.kernels("stock", "rt")
 def test_a_user_namespace_brings_no_more_readers(vm):
-    # Whoever is in one has the share of the user outside who made it.
+    # Whoever is in one, or in one made in there, has the share of the user outside who made it.
     output = run(vm, """
         insmod jitimer.ko readers=8 tdelay=1
         : >one
@@ -449,12 +454,13 @@ def test_a_user_namespace_brings_no_more_readers(vm):
         until grep -q '^o 2' one; do usleep 10000; done
         ./reader as 1000,1 ./reader /proc/jitimer o1
         ./reader as 1000,0 ./reader /proc/jitimer o0 o1
+        ./reader as 1000,0 ./reader as 7,0 ./reader /proc/jitimer o0 o1
         ./reader as 1001,1 ./reader /proc/jitimer o3 o1
         kill -KILL $pid; wait 2>/dev/null
         ./reader as 1000,2 ./reader /proc/jitimer o3 o1
         rmmod jitimer""")
     busy = ("o", "EBUSY", "")
-    assert operations(output) == [busy, ("o", 0, ""), busy, ("o", 3, ""), busy, ("o", 3, ""), busy]
+    assert operations(output) == [busy, *[("o", 0, ""), busy] * 2, *[("o", 3, ""), busy] * 2]
 
 
 # Keeps each CPU busy with a task of that name, as that user, and of that kind perhaps.
@@ -514,7 +520,7 @@ def test_hidepid(vm):
 
 @pytest.mark.kernels("stock", "test")
 @pytest.mark.parametrize("kind", [
-    "ordinary", "in another group", "with another egid", "with another sgid", "with another uid",
+    "ordinary", "in another group", "with another gid", "with another egid", "with another sgid", "with another uid",
     "with another euid", "with another suid", "with capabilities", "not dumpable"])
 def test_hidepid_shows_what_could_be_traced(vm, kind):
     # As procfs itself says, which lists that task or does not.
@@ -535,10 +541,12 @@ def test_hidepid_shows_what_could_be_traced(vm, kind):
 
 
 @pytest.mark.kernels("stock")
-@pytest.mark.parametrize("inside, viewer, listed", [
-    (False, 1000, "listed"), (False, 1001, "hidden"), (True, 0, "listed"), (True, 1, "hidden")])
-def test_who_may_trace_all_of_a_user_namespace_sees_them(vm, inside, viewer, listed):
-    # That is who made it, and who is root in there.
+@pytest.mark.parametrize("inside, viewer, outer, listed", [
+    (False, 1000, 0, "listed"), (False, 1001, 0, "hidden"),
+    (True, 0, 1000, "listed"), (True, 1, 1000, "hidden")])
+def test_who_may_trace_all_of_a_user_namespace_sees_them(vm, inside, viewer, outer, listed):
+    # That is who made it, and who is root in there; who is outside, even who made it, is not seen by
+    # that. Both kinds run on the reader's CPU.
     output = run(vm, f"""
         insmod jitimer.ko tdelay=3 count=30
         mkdir /tmp/p
@@ -546,19 +554,27 @@ def test_who_may_trace_all_of_a_user_namespace_sees_them(vm, inside, viewer, lis
         cat >view <<'END'
         {BURN}
         burn {"5" if inside else "1000,5"} inner
-        ./reader as {viewer} sh -c "test -d /tmp/p/${{burning##* }}" && echo listed || echo hidden
-        ./reader as {viewer} cat /tmp/p/jitimer
+        for pid in ${{burning##* }} $1; do
+            ./reader as {viewer} sh -c "test -d /tmp/p/$pid" && echo listed || echo hidden
+        done
+        taskset 1 ./reader as {viewer} cat /tmp/p/jitimer
         stop
 END
+        : >outside
+        taskset 1 ./reader as {outer} ./reader named outer >outside & outside=$!
+        until [ -s outside ]; do usleep 10000; done
         rm -f burning?; chmod 777 .
-        {"./reader as 1000,0" if inside else ""} sh -e view
+        {"./reader as 1000,0" if inside else ""} sh -e view $outside
         chmod 755 .
+        kill -KILL $outside; wait $outside 2>/dev/null || true
         umount /tmp/p; rmdir /tmp/p
         rmmod jitimer""")
-    found, series = output.split("\n", 1)
-    assert found == listed
+    found, found_outer, series = output.split("\n", 2)
+    assert (found, found_outer) == (listed, "hidden")
     shown = {line["command"] for line in samples(series)}
-    assert "inner" in shown if listed == "listed" else shown <= {"-", "cat"}
+    assert "inner" in shown or listed == "hidden"
+    assert "-" in shown
+    assert shown <= {"-", "cat", *(["inner"] if listed == "listed" else [])}
 
 
 @pytest.mark.kernels("rt")

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from test_jitimer import check_series, run, samples
+from test_reader import operations
 
 
 def log(vm, module, script):
@@ -137,17 +138,31 @@ def test_jit_waits_no_longer(virtual):
 @pytest.mark.parametrize("way", ["jitbusy", "jitsched", "jitqueue", "jitschedto"])
 @pytest.mark.parametrize("end", ["kill -TERM $pid", "rmmod jit; unloaded=1"])
 def test_jit_wait_ends(vm, way, end):
-    # At a signal, or with the module; a line would take ten seconds.
+    # At a signal, or with the module, and at once; a line would take ten seconds.
     output = run(vm, f"""
         insmod jit.ko delay=2500
         : >out
         cat /proc/{way} >out & pid=$!
         until ls -l /proc/$pid/fd 2>/dev/null | grep -q {way}; do usleep 10000; done
+        read -r start rest </proc/uptime
         {end}
         wait $pid 2>/dev/null || true
+        read -r stop rest </proc/uptime
         test -n "$unloaded" || rmmod jit
+        echo "$start $stop"
         cat out""")
-    assert output == ""
+    start, stop = map(float, output.split())
+    assert stop - start < 5
+
+
+def test_a_file_that_nobody_waits_for_is_always_readable(vm):
+    # Reading it takes its time then, and so can't be without that.
+    done = operations(run(vm, """
+        insmod jit.ko delay=1
+        ./reader /proc/jitqueue w0 s0 e0 W4096 r4096 w0
+        rmmod jit"""))
+    assert [entry[:2] for entry in done[:4]] == [("w", 1), ("s", 1), ("e", 1), ("W", "EOPNOTSUPP")]
+    assert done[4][1] == 22 and done[5] == ("w", 1, "")
 
 
 def test_jitbusy_and_jitimer(vm):

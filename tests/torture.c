@@ -116,10 +116,10 @@ static int use(const char *name)
 	if (p.fd < 0)
 		return -1;
 	/* Some of the header, then the rest, and the first line perhaps. */
-	if (poll(&p, 1, 0) < 0 || (p.revents & POLLERR) || (n = read(p.fd, text, 10)) < 0 ||
-	    (n = read(p.fd, text, sizeof(text))) < 0) {
+	if (poll(&p, 1, 0) < 0 || (p.revents & POLLERR) || (n = read(p.fd, text, 10)) <= 0 ||
+	    (n = read(p.fd, text, sizeof(text))) <= 0) {
 		if (n == 0)
-			errno = ENOMEM;
+			errx(1, "it ends before its end");
 		n = -1;
 	}
 	close(p.fd);
