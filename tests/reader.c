@@ -14,7 +14,7 @@
  *	reader early FILE
  *
  * runs a command as a user, without other groups; and as the user INNER of a user namespace that UID
- * has made, and that has some hundred more users; has the CPU under a name (%0a is a newline in it), as
+ * has made, and that has a thousand more users if it is not in another one; has the CPU under a name (%0a is a newline in it), as
  * a task of user 1000, in no other groups, that differs from an ordinary one in one thing: see
  * become(); tries to open a file, over and over, and prints a line when it could.
  *
@@ -600,16 +600,22 @@ static void set_ids(int id)
 		err(2, "setuid");
 }
 
-static void write_file(const char *name, const char *text)
+static int try_to_write(const char *name, const char *text)
 {
 	int f = open(name, O_WRONLY);
+	ssize_t n = f < 0 ? -1 : write(f, text, strlen(text));
 
-	if (f < 0 || write(f, text, strlen(text)) < 0)
-		err(2, "%s", name);
 	close(f);
+	return n < 0;
 }
 
-/* Has this process be root in a user namespace of that user, with some users more, also in another one. */
+static void write_file(const char *name, const char *text)
+{
+	if (try_to_write(name, text))
+		err(2, "%s", name);
+}
+
+/* Has this process be root in a user namespace of that user, with a thousand users more if there are. */
 static void enter_namespace(int id)
 {
 	int made[2], mapped[2];
@@ -623,10 +629,13 @@ static void enter_namespace(int id)
 		close(made[1]);
 		if (read(made[0], &byte, 1) != 1)
 			err(2, "pipe");
-		snprintf(map, sizeof(map), "0 %d 1\n1 100 500\n", id);
+		snprintf(map, sizeof(map), "0 %d 1\n1 100000 1000\n", id);
 		for (int i = 0; i < 2; i++) {
 			snprintf(name, sizeof(name), "/proc/%d/%cid_map", parent, "ug"[i]);
-			write_file(name, map);
+			if (try_to_write(name, map)) {
+				*strchr(map, '\n') = 0;
+				write_file(name, map);
+			}
 		}
 		if (write(mapped[1], &byte, 1) != 1)
 			err(2, "pipe");
