@@ -11,8 +11,8 @@
  *			fails the first, second, ... allocation of opening, polling and reading the
  *			file, until there are no more
  *	torture fail-load MODULE.ko STEP
- *			likewise of loading a module, each STEPth; it is unloaded when it loaded all
- *			the same
+ *			likewise of loading a module, each STEPth, and then each of the last ones, which
+ *			are the module's own; it is unloaded when it loaded all the same
  */
 
 #define _GNU_SOURCE
@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #define READERS 4
+#define LAST 60
 
 /* Starts readers, each of which reads the file to its end, and exits with 1 if there is none. */
 static void start_readers(const char *file, pid_t pids[READERS])
@@ -154,12 +155,12 @@ static int unload(const char *name)
 
 static int fail_nth(int (*what)(const char *), const char *argument, const char *loaded, int step)
 {
-	int n, refused = 0;
+	int n = 1, failed = 0, refused = 0;
 
 	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR);
 	if (fail_fd < 0)
 		err(2, "fail-nth");
-	for (n = 1;; n += step) {
+	for (;;) {
 		int ret, error, reached;
 
 		set_fail_nth(n);
@@ -178,11 +179,18 @@ static int fail_nth(int (*what)(const char *), const char *argument, const char 
 		refused += !!ret;
 		if (!ret && loaded && unload(loaded))
 			err(1, "unloading %s", loaded);
-		if (!reached)
+		if (reached) {
+			failed++;
+			n += step;
+		} else if (step > 1) {
+			n = n > step + LAST ? n - step - LAST : 1;
+			step = 1;
+		} else {
 			break;
+		}
 	}
-	printf("%d allocations failed, %d calls\n", (n - 1) / step, refused);
-	return n == 1 || !refused;
+	printf("%d allocations failed, %d calls\n", failed, refused);
+	return !refused;
 }
 
 /* What a module is called that is in a file of this name. */
