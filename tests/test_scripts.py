@@ -11,6 +11,7 @@ import pytest
 
 from cache import PROJECT, Failure
 import debug_kernel
+import kcsan
 import rust_kdir
 import vm as runner
 
@@ -229,6 +230,26 @@ def test_vm_misses_no_report_that_it_reads_in_two_pieces(tmp_path):
         console.write(" (target: other+0x0/0x1)\n")
     with pytest.raises(runner.Reported, match="CFI failure at .* \\(target: .*"):
         vm.check()
+
+
+def test_a_race_is_seen_whatever_is_printed_meanwhile(tmp_path):
+    vm = object.__new__(kcsan.RaceVm)
+    vm.console_path, vm.checked, vm.known = tmp_path / "console", 0, {}
+    known, = kcsan.KNOWN
+    line = "[    1.0] " + "=" * 66 + "\n"
+
+    def check(title, meanwhile):
+        with open(vm.console_path, "a", encoding="ascii") as console:
+            console.write(f"{line}{meanwhile}[    1.0] BUG: KCSAN: {title}\n\nwrite by one\n{line}")
+        vm.check()
+    check(known, "")
+    check(known, "[    1.0] ok 1 case\n")
+    assert vm.known == {known: 2}
+    for title, meanwhile, said in ((known, "WARNING: other\n", "WARNING: other"),
+                                   ("data-race in one / other", "", "one / other"),
+                                   ("data-race in one / other", "ok 1 case\n", "one / other")):
+        with pytest.raises(runner.Reported, match=said):
+            check(title, meanwhile)
 
 
 def test_each_copy_of_a_machine_has_its_own_files(machines, tmp_path):
