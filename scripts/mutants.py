@@ -3,10 +3,10 @@
 """Breaks the sources, one small change at a time, and sees whether a test notices.
 
 The changes, mutants, are made by cargo-mutants, and by a few rules of this script where that has
-none: a C function for its neighbour, a statement left out, an ordering weakened. Each is built in a
-copy of the tree, of which each CPU has one, and goes through the tests that concern its file, until
-one fails: it is killed. One that survives is printed, and wants a stricter test; or, if it does the
-same as what it was made from, a place in tests/mutants.equivalent, with the reason.
+none: a C function for its neighbour, a statement left out, an ordering weakened; and in the C of the
+helpers. Each is built in a copy of the tree, of which each CPU has one, and goes through the tests that
+concern its file, until one fails: it is killed. One that survives is printed, and wants a stricter test;
+or, if it does the same as what it was made from, a place in tests/mutants.equivalent, with the reason.
 
 What came of a mutant stays in build/mutants, and is not tried again until its crate's sources change;
 one that survived is tried when tests have changed, too. Status 1 if any survived.
@@ -67,6 +67,8 @@ def scenarios(name, *more):
 STAGES = (
     ("src/ktimer/extra/", (KUNIT, FAULTS)),
     ("src/ktimer/", (CALLS, KUNIT, FAULTS)),
+    ("src/common/helpers/viewer.c", (scenarios("reader", "-k", "hidepid or trace or namespace or readers"),
+                                     scenarios("reader"))),
     ("src/common/kunit.rs", (KUNIT, )),
     ("src/common/context.rs", (KUNIT, scenarios("samples", "-k", "context"))),
     ("src/common/time.rs", (scenarios("samples", "-k", "jit or currentime"),)),
@@ -143,6 +145,20 @@ WORDS = (
     (r"(?<=\.)saturating_(add|sub|mul)\(", r"wrapping_\1("),
 )
 
+# The same in C: one part of a condition left out, a condition or an answer turned round, other rights.
+TERM = r"!?[\w>.*-]+(?:\((?:[^()]|\([^()]*\))*\))?(?: (?:==|!=|<|>) &?[\w>.-]+)?"
+WORDS_OF_C = (
+    (rf"(?<![\w>.*!-])(?<![\w)] ){TERM} (?:&&|\|\|)(?: |$)", ""),
+    (rf" (?:&&|\|\|) {TERM}(?=[;)])", ""),
+    (r"\bif \((.*)\)$", r"if (!(\1))"),
+    (r"\breturn (?=\w+\()", "return !"),
+    (r"\breturn true\b", "return false"),
+    (r"\breturn false\b", "return true"),
+    (r"(?<= )==(?= )", "!="),
+    (r"(?<= )!=(?= )", "=="),
+    (r"&init_user_ns\b", "current_user_ns()"),
+)
+
 # A statement that is a line, and does something: it is left out. A call of a method, or of a function;
 # an assignment; what is in an unsafe block.
 STATEMENT = re.compile(r"""(?!(?:pub|use|const)\b)(?:
@@ -175,7 +191,7 @@ def own(file, text):
                     for other in row:
                         if other != name:
                             add(f"{other} for {name}", line[:match.start()] + other + line[match.end():])
-        for pattern, replacement in WORDS:
+        for pattern, replacement in WORDS_OF_C if file.endswith(".c") else WORDS:
             for match in re.finditer(pattern, code):
                 new = match.expand(replacement)
                 add(f"'{new}' for '{match[0]}'", line[:match.start()] + new + line[match.end():])
@@ -248,8 +264,8 @@ def all_mutants(tree=PROJECT):
     """Each mutant once, in an order that only the sources decide."""
     found = theirs(listed(tree))
     for top in ("src", "samples"):
-        for path in sorted((tree / top).rglob("*.rs")):
-            if path.name != "bindings_generated.rs":
+        for path in sorted((tree / top).rglob("*.*")):
+            if path.suffix in (".rs", ".c") and path.name != "bindings_generated.rs":
                 found += own(str(path.relative_to(tree)), path.read_text())
     unique = {(mutant.file, mutant.line, mutant.old, mutant.new): mutant for mutant in reversed(found)}
     return sorted(unique.values(), key=lambda each: (each.file, each.line, each.what))

@@ -69,6 +69,30 @@ def pytest_addoption(parser):
     return mutants.TREES
 
 
+def test_own_rules_for_c():
+    source = """\
+static bool may(const struct cred *cred)
+{
+	rcu_read_lock();
+	if (cred == one && ns_capable(&init_user_ns, ALL))
+		return true;
+	visible = visible && other(cred) == ONE;
+	return is_fine(cred);
+}
+"""
+    found = {mutant.diff().split("\n", 1)[1] for mutant in mutants.own("src/helper.c", source)}
+    _, _, lock, cond, answer, visible, call, _ = source.splitlines()
+    changes = [(lock, None), (visible, None), (answer, "\t\treturn false;"), (call, "\treturn !is_fine(cred);"),
+               *((cond, f"\tif ({new})") for new in (
+                   "ns_capable(&init_user_ns, ALL)", "cred == one",
+                   "cred != one && ns_capable(&init_user_ns, ALL)",
+                   "!(cred == one && ns_capable(&init_user_ns, ALL))",
+                   "cred == one && ns_capable(current_user_ns(), ALL)")),
+               *((visible, f"\tvisible = {new};") for new in (
+                   "other(cred) == ONE", "visible", "visible && other(cred) != ONE"))]
+    assert found == {f"-{old}" + (f"\n+{new}" if new else "") for old, new in changes}
+
+
 def test_own_rules():
     found = {mutant.diff().split(": ", 1)[1] for mutant in mutants.own(FILE, SOURCE)}
     delete, store, flags, notify = SOURCE.splitlines()[2:6]
