@@ -166,7 +166,7 @@ def test_every_allocation_of_a_reader_fails_once(vm, times):
     for _ in range(times(1, 5)):
         output = run(vm, f"""{FAIL}
             for count in 5 300; do
-                insmod jitimer.ko tdelay=1 count=$count readers=2
+                insmod jitimer.ko tdelay=1 count=$count readers=1
                 ./torture fail /proc/jitimer
                 ./reader as 1000 ./reader /proc/jitimer r0
                 cat /proc/jitimer | wc -l
