@@ -14,9 +14,17 @@ RACE = re.compile(rf"{LINE.pattern}(?:.*\n)*?(?P<head>.*BUG: KCSAN: (?P<title>.*
 
 # Races that are C's own, by their titles, and why none of them is for this project to mend.
 KNOWN = {
-    "data-race in enqueue_timer / lock_timer_base":
+    # lock_timer_base(), or what the compiler has it in.
+    **dict.fromkeys(
+        (f"data-race in {' / '.join(sorted(('enqueue_timer', name)))}"
+         for name in ("lock_timer_base", "__mod_timer", "__timer_delete", "__try_to_del_timer_sync")),
         "which lock a timer has is in its flags: they are read (marked) without it, and again with "
-        "it; where the timer is in the wheel is there, too, and written (unmarked) with the lock",
+        "it; where the timer is in the wheel is there, too, and written (unmarked) with the lock"),
+    **dict.fromkeys(
+        (f"data-race in {name} / n_tty_receive_buf_common" for name in ("n_tty_read",
+                                                                       "n_tty_check_unthrottle")),
+        "how much a terminal has to read is looked at without a lock: this machine takes its commands "
+        "by one"),
 }
 
 

@@ -268,6 +268,8 @@ def pytest_report_header(config):
 def pytest_configure(config):
     """Declares this project's markers."""
     config.addinivalue_line("markers", "kernels(name, ...): run on these kernels only")
+    config.addinivalue_line("markers", "but_not(name, ...): not with these options, whose kernel has not "
+                            "what it takes")
     for name in ALONE:
         config.addinivalue_line("markers", f"{name}: run with --{name} only")
     if config.getoption("patience"):
@@ -284,6 +286,8 @@ def pytest_collection_modifyitems(config, items):
             return "vm" in item.fixturenames and item.callspec.params.get("machine") == "given"
         if any(item.get_closest_marker(name) for name in ALONE):
             return bool(item.get_closest_marker(alone(config) or "none"))
+        if any(alone(config) in marker.args for marker in item.iter_markers("but_not")):
+            return False
         if alone(config) in IN_PLACE:
             return "results" in item.fixturenames or (
                 "vm" in item.fixturenames and item.callspec.params.get("machine") == alone(config))

@@ -298,6 +298,8 @@ def test_what_was_opened_is_freed(vm):
     assert abs(int(after) - int(before)) < 100
 
 
+# It takes kmemleak.
+@pytest.mark.but_not("race")
 @pytest.mark.kernels("test")
 def test_nothing_leaks(vm):
     # kmemleak looks at nothing that is younger than five seconds, and takes what changed since its

@@ -113,6 +113,8 @@ def traced(vm, kernel, case):
         r"bucket_expiry=(?P<bucket>\d+) .*flags=(?P<flags>\S*)", trace)]
 
 
+# It takes tracing.
+@pytest.mark.but_not("race")
 @pytest.mark.kernels("test")
 def test_the_longest_delay_is_not_early_and_a_longer_one_is(vm, kernel):
     late, early = [], []
@@ -127,6 +129,8 @@ def test_the_longest_delay_is_not_early_and_a_longer_one_is(vm, kernel):
     assert early and max(early) < 0
 
 
+# It takes tracing.
+@pytest.mark.but_not("race")
 @pytest.mark.kernels("test")
 def test_timers_have_their_flags(vm, kernel):
     armed = traced(vm, kernel, "ktimer_extra.flags_of_armed_timers")

@@ -235,7 +235,7 @@ def test_vm_misses_no_report_that_it_reads_in_two_pieces(tmp_path):
 def test_a_race_is_seen_whatever_is_printed_meanwhile(tmp_path):
     vm = object.__new__(kcsan.RaceVm)
     vm.console_path, vm.checked, vm.known = tmp_path / "console", 0, {}
-    known, = kcsan.KNOWN
+    known, *_ = kcsan.KNOWN
     line = "[    1.0] " + "=" * 66 + "\n"
 
     def check(title, meanwhile):

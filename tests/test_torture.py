@@ -158,6 +158,8 @@ cd /root
 """
 
 
+# It takes kmemleak.
+@pytest.mark.but_not("race")
 @pytest.mark.kernels("test")
 def test_every_allocation_of_a_reader_fails_once(vm, times):
     # Of one that has all in its own memory, and of one that has more. Nothing of what failed is left:
