@@ -21,8 +21,8 @@ KNOWN = {
         "which lock a timer has is in its flags: they are read (marked) without it, and again with "
         "it; where the timer is in the wheel is there, too, and written (unmarked) with the lock"),
     **dict.fromkeys(
-        (f"data-race in {name} / n_tty_receive_buf_common" for name in ("n_tty_read",
-                                                                       "n_tty_check_unthrottle")),
+        (f"data-race in {' / '.join(sorted(('n_tty_receive_buf_common', name)))}"
+         for name in ("copy_from_read_buf", "n_tty_check_unthrottle", "n_tty_poll", "n_tty_read")),
         "how much a terminal has to read is looked at without a lock: this machine takes its commands "
         "by one"),
 }

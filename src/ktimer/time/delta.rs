@@ -143,11 +143,9 @@ impl JiffiesDelta {
     }
 
     pub(super) const fn saturating(ticks: c_ulong) -> Self {
-        // INVARIANT: the lesser of the two is at most `MAX`.
-        if ticks > Self::MAX.0 {
-            Self::MAX
-        } else {
-            Self(ticks)
+        match Self::from_ticks(ticks) {
+            Ok(span) => span,
+            Err(_) => Self::MAX,
         }
     }
 }
