@@ -90,7 +90,8 @@
 
 #define HEADER "   time   delta  inirq    pid   cpu command\n"
 
-enum kind { OPEN, CLOSE, DUP, READ, POLL, SEEK, SETFL, PARAM, LOAD, UNLOAD, CHILD, OTHER };
+/* None, where a process was killed that had just begun. */
+enum kind { NONE, OPEN, CLOSE, DUP, READ, POLL, SEEK, SETFL, PARAM, LOAD, UNLOAD, CHILD, OTHER };
 
 /* What is set by load and param. */
 enum { TDELAY, COUNT, READERS, PARAMS };
@@ -1925,6 +1926,8 @@ static void run_program(void)
 	/* So that the kernel's log tells whose a report is. */
 	snprintf(text, sizeof(text), "fuzz: begin %s\n", name);
 	write_text("/dev/kmsg", text);
+	/* With the events of the program before. */
+	memset(s->event, 0, s->events * sizeof(*s->event));
 	memset(s, 0, offsetof(struct shared, event));
 	fflush(stdout);
 	pid = fork();
@@ -1937,7 +1940,7 @@ static void run_program(void)
 	while (!waitpid(pid, &status, WNOHANG)) {
 		if (now() - start > 10 * STUCK) {
 			printf("finding stuck: it does not end\n"
-			       "%s calls %d events %u lines 0 steps 0 results 0\n",
+			       "%s calls %d events %u lines 0 files 0 unsure 0 steps 0 results 0\n",
 			       name, ncalls, s->events);
 			fflush(stdout);
 			_exit(3);
