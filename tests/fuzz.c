@@ -1605,6 +1605,7 @@ static void judge_event(struct event *e)
 		if (loaded(e) == 1 && (e->bad ? e->ret && e->err == EINVAL : !e->ret))
 			return;
 		break;
+	case NONE:
 	case CHILD:
 	case OTHER:
 		return;
