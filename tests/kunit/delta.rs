@@ -3,6 +3,7 @@
 //! Spans of time, and rounding.
 
 use super::*;
+use kernel::str::CString;
 
 #[kunit_tests(ktimer_delta)]
 mod tests {
@@ -174,6 +175,14 @@ mod tests {
                 is_least(span, nanos);
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn they_are_shown_in_ticks() -> Result {
+        let (point, span) = (Jiffies::from_raw(7), JiffiesDelta::TICK);
+        let text = CString::try_from_fmt(fmt!("{point:>4}|{span:<4}|"))?;
+        assert_eq!(text.to_bytes(), b"   7|1   |");
         Ok(())
     }
 

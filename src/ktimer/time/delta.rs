@@ -160,8 +160,8 @@ impl From<JiffiesDelta> for Delta {
         const NSEC_PER_SEC: c_ulong = 1_000_000_000;
 
         let (seconds, ticks) = (span.0 / HZ, span.0 % HZ);
-        // No product of these is more than a `u32` holds: ticks are less than `HZ`.
-        let nanos = ticks * (NSEC_PER_SEC / HZ) + (ticks * (NSEC_PER_SEC % HZ)).div_ceil(HZ);
+        // Less than a second's.
+        let nanos = (ticks * NSEC_PER_SEC).div_ceil(HZ);
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
         Delta::from_nanos(
             seconds
