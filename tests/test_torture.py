@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from test_jitimer import FOR_EVER, run
+from test_jitimer import FOR_EVER, UNLOAD, run
 
 # How many objects there are in the slab caches that jitimer's files come from. Shrinking a cache
 # empties KASAN's quarantine for it.
@@ -104,16 +104,7 @@ def test_many_readers_at_once(vm, times):
 def test_unloading_with_many_readers_waiting(vm, times, request):
     output = run(vm, f"""
         for i in $(seq {times(2, 50)}); do
-            insmod jitimer.ko tdelay={FOR_EVER}
-            : >waiting
-            ./reader /proc/jitimer m64 >waiting & pid=$!
-            until grep -q '^m 64' waiting; do usleep 10000; done
-            # All readers sleep; only the unloading goes on.
-            read -r start rest </proc/uptime
-            rmmod jitimer
-            read -r end rest </proc/uptime
-            wait $pid
-            echo "$start $end"
+            {UNLOAD}
         done""", times(0, 1000))
     longest = max(float(end) - float(start)
                   for start, end in (line.split() for line in output.splitlines()))
