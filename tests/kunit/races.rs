@@ -119,21 +119,24 @@ mod tests {
         }
     }
 
-    /// A spinner that has started on another CPU by the time that it is initialised.
-    fn new_spinning(progress: Arc<Progress>) -> impl PinInit<Timer<Spinner>, Error> {
-        let its = progress.clone();
-        let start = move |mut timer: Pin<&mut Timer<Spinner>>| {
+    /// A timer whose callback has started on another CPU by the time that it is initialised.
+    fn started<T: TimerCallback>(
+        timer: impl PinInit<Timer<T>, Error>,
+        progress: Arc<Progress>,
+    ) -> impl PinInit<Timer<T>, Error> {
+        timer.pin_chain(move |mut timer| {
             if !arm_elsewhere(timer.as_mut(), Jiffies::now()) {
                 return Err(ENXIO);
             }
             until(|| progress.started.load(Relaxed))
-        };
-        new_timer!(Ok::<_, Error>(Spinner(its))).pin_chain(start)
+        })
     }
 
     /// A spinner that has started on another CPU.
     fn spinning() -> Result<Pin<KBox<Timer<Spinner>>>> {
-        KBox::pin_init(new_spinning(Progress::new()?), GFP_KERNEL)
+        let progress = Progress::new()?;
+        let timer = new_timer!(Ok::<_, Error>(Spinner(progress.clone())));
+        KBox::pin_init(started(timer, progress), GFP_KERNEL)
     }
 
     /// Tries something until it is true.
@@ -256,10 +259,26 @@ mod tests {
         Ok(())
     }
 
+    /// The same in a static, whose state is not dropped: what it has is to be taken from it.
+    #[pin_data]
+    struct Kept {
+        #[pin]
+        progress: SpinLockBh<Option<Arc<Progress>>>,
+    }
+
+    impl TimerCallback for Kept {
+        fn run(&self, context: TimerContext<'_, Self>) {
+            let progress = self.progress.lock_with(&context).clone();
+            if let Some(progress) = progress {
+                progress.go_on(|| context.arm(far()).is_shut_down());
+            }
+        }
+    }
+
     #[test]
     fn the_end_of_a_static_waits_for_a_callback_elsewhere() -> Result {
         // One for each time that it is tried: none can be initialised again.
-        static TIMERS: [GlobalTimer<Spinner>; 64] = [const { GlobalTimer::new() }; 64];
+        static TIMERS: [GlobalTimer<Kept>; 64] = [const { GlobalTimer::new() }; 64];
 
         if alone()? {
             return Ok(());
@@ -268,11 +287,17 @@ mod tests {
         eventually(|| {
             let timer = unused.next().ok_or(ENOSPC)?;
             let progress = Progress::new()?;
-            let guard = timer.init(new_spinning(progress.clone()))?;
-            let overlapped = progress.is_waited_for(|| drop(guard))?;
+            let its = progress.clone();
+            let state = try_pin_init!(Kept {
+                progress <- new_spinlock_bh!(Some(its)),
+            }? Error);
+            let guard = timer.init(started(new_timer!(state), progress.clone()))?;
+            let overlapped = progress.is_waited_for(|| drop(guard));
+            let timer = timer.get().ok_or(EINVAL)?;
             // It was armed by the callback, before that ended.
-            assert!(timer.get().is_some_and(|timer| !timer.is_pending()));
-            Ok(overlapped)
+            assert!(!timer.is_pending());
+            drop(timer.progress.lock().take());
+            overlapped
         })
     }
 
