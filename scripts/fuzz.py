@@ -212,7 +212,8 @@ class Outcome:
         return {kind for kind, _ in self.findings}
 
 
-SUMMARY = re.compile(r"\d+ calls \d+ events (\d+) lines (\d+) files (\d+) unsure (\d+) steps (\d+) results (\d+)")
+SUMMARY = re.compile(r"\d+ calls \d+ events (\d+) lines (\d+) files (\d+) unsure (\d+) steps (\d+) "
+                     r"results (\d+)")
 
 
 class Machine:

@@ -17,12 +17,12 @@ KNOWN = {
     # lock_timer_base(), or what the compiler has it in.
     **dict.fromkeys(
         (f"data-race in {' / '.join(sorted(('enqueue_timer', name)))}"
-         for name in ("lock_timer_base", "__mod_timer", "__timer_delete", "__try_to_del_timer_sync")),
+         for name in ("lock_timer_base", "__try_to_del_timer_sync")),
         "which lock a timer has is in its flags: they are read (marked) without it, and again with "
         "it; where the timer is in the wheel is there, too, and written (unmarked) with the lock"),
     **dict.fromkeys(
         (f"data-race in {' / '.join(sorted(('n_tty_receive_buf_common', name)))}"
-         for name in ("copy_from_read_buf", "n_tty_check_unthrottle", "n_tty_poll", "n_tty_read")),
+         for name in ("n_tty_check_unthrottle", "n_tty_poll", "n_tty_read")),
         "how much a terminal has to read is looked at without a lock: this machine takes its commands "
         "by one"),
 }

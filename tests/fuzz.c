@@ -117,7 +117,8 @@ struct event {
 	unsigned int handled, sent, stops;
 	unsigned long values[PARAMS];
 	int param;
-	unsigned int bad : 1, fresh : 1, lasting : 1, unsure : 1, quiet : 1, restless : 1, ringed : 1, nowait : 1;
+	unsigned int bad : 1, fresh : 1, lasting : 1, unsure : 1, quiet : 1, restless : 1, ringed : 1;
+	unsigned int nowait : 1;
 	/* Of a child: when that began to be made, with a copy of the descriptors. */
 	unsigned long child;
 	/* By the model. */

@@ -520,8 +520,8 @@ def test_hidepid(vm):
 
 @pytest.mark.kernels("stock", "test")
 @pytest.mark.parametrize("kind", [
-    "ordinary", "in another group", "with another gid", "with another egid", "with another sgid", "with another uid",
-    "with another euid", "with another suid", "with capabilities", "not dumpable"])
+    "ordinary", "in another group", "with another gid", "with another egid", "with another sgid",
+    "with another uid", "with another euid", "with another suid", "with capabilities", "not dumpable"])
 def test_hidepid_shows_what_could_be_traced(vm, kind):
     # As procfs itself says, which lists that task or does not.
     output = run(vm, f"""{BURN}

@@ -101,7 +101,7 @@ impl Records for Kinds {
 /// Arms the timer, and sees where it runs.
 fn see(kind: &'static str, timer: &Timer<Witness>, stop: &Stop) -> Result<Row> {
     let delay = JiffiesDelta::from_ticks(super::DELAY.value())?;
-    // Not if this task is moved to another CPU meanwhile: then once more, as if it had not been armed.
+    // Not if this task is moved to another CPU meanwhile: then once more, from the beginning.
     let (due, armed_on) = loop {
         timer.cancel_sync();
         timer.0.store(Witness::NONE, Relaxed);

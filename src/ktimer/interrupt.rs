@@ -8,8 +8,8 @@ use kernel::types::NotThreadSafe;
 
 /// Proof that bottom halves are disabled for what runs here, so no softirq can interrupt it.
 ///
-/// On PREEMPT_RT a thread of a higher priority, which runs softirqs, may preempt the task on its CPU:
-/// there this proves nothing about what others do meanwhile.
+/// On PREEMPT_RT a thread of a higher priority, which runs softirqs, may preempt the task on its
+/// CPU: there this proves nothing about what others do meanwhile.
 ///
 /// Whoever runs in softirq context has one: a timer's callback gets it from its
 /// [`TimerContext`](crate::time::timer::TimerContext). With it,

@@ -38,6 +38,9 @@ use kernel::{
 #[repr(transparent)]
 pub struct JiffiesDelta(c_ulong);
 
+// What is computed with below takes it.
+const _: () = assert!(c_ulong::BITS == 64);
+
 impl JiffiesDelta {
     /// No time.
     pub const ZERO: Self = Self(0);
@@ -160,7 +163,7 @@ impl From<JiffiesDelta> for Delta {
         const NSEC_PER_SEC: c_ulong = 1_000_000_000;
 
         let (seconds, ticks) = (span.0 / HZ, span.0 % HZ);
-        // Less than a second's.
+        // Those of less than a second.
         let nanos = (ticks * NSEC_PER_SEC).div_ceil(HZ);
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
         Delta::from_nanos(

@@ -486,7 +486,8 @@ impl<T: TimerCallback> Timer<T> {
         unsafe { cast_pin_init(Inner::new(state, name, key, 0)) }
     }
 
-    /// The same for a timer with these of C's `TIMER_*` flags.
+    /// The same for a timer with these of C's `TIMER_*` flags: none but what `timer_init_key()`
+    /// takes.
     #[inline]
     pub(crate) fn with_flags<E>(
         state: impl PinInit<T, E>,
@@ -899,8 +900,8 @@ impl<T, const N: usize> TimerContext<'_, T, N> {
     ///
     /// However late the callback is each time, it comes, or is told that it missed its turn, once
     /// for each period, if that is at most [`JiffiesDelta::TIMER_MAX`]: of a longer one it comes
-    /// early, and so more often. See also [`Jiffies::next_after`]. If somebody armed the timer meanwhile for
-    /// an earlier time, it stays at that.
+    /// early, and so more often. See also [`Jiffies::next_after`]. If somebody armed the timer
+    /// meanwhile for an earlier time, it stays at that.
     ///
     /// `hrtimer`s have `hrtimer_forward_now()`, which counts the period that is not skipped, too.
     /// The C function is `timer_reduce()`.
