@@ -62,6 +62,9 @@ def scenarios(name, *more):
             "--patience=90", *more)
 
 
+JITIMER = (scenarios("jitimer"), scenarios("reader"), scenarios("samples"), scenarios("programs"),
+           ("tests/test_jitimer.py", "--on=test"))
+
 # What concerns a file, the cheapest first: pytest's arguments, one run after the other. The first path
 # that a file's begins with counts.
 STAGES = (
@@ -73,8 +76,9 @@ STAGES = (
     ("src/common/context.rs", (KUNIT, scenarios("samples", "-k", "context"))),
     ("src/common/time.rs", (scenarios("samples", "-k", "jit or currentime"),)),
     ("src/common/tasklet.rs", (KUNIT, scenarios("samples", "-k", "tasklet or context"),)),
-    ("src/", (scenarios("jitimer"), scenarios("reader"), scenarios("samples"), scenarios("programs"),
-              ("tests/test_jitimer.py", "--on=test"))),
+    # Most of it is about how many readers there may be.
+    ("src/jitimer/jitimer.rs", (scenarios("reader", "-k", "more_readers"), *JITIMER)),
+    ("src/", JITIMER),
     ("samples/template/", (("tests/test_readme.py",),)),
     *((f"samples/{name}", (scenarios("samples", "-k", words),))
       for name, words in (("kt", "kt"), ("oneshot", "oneshot"), ("counter", "counter"),

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
@@ -23,6 +24,9 @@ from vm import Vm
 
 # The scenarios of jitimer alone. Its twin in C passes them, too.
 OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
+
+# The groups of tests that take long, the longest first.
+LONG = ("test", "stock", "test_fuzz", "rt", "twin", "virtual")
 
 # What runs when it is asked for, by an option of that name, and nothing else then.
 ALONE = {
@@ -197,14 +201,19 @@ def machine(machines, request):
 
 
 @pytest.fixture
-def vm(machine):
+def vm(machine, request):
     """A machine without jitimer; the test must leave it so, with no leak and no report."""
     with machine.used():
         yield machine
-        # Without a command that the test kernel would take long to start.
-        left = machine.run("while read -r module rest; do echo $module; done </proc/modules; "
-                           "[ ! -e /proc/jitimer ] || echo /proc/jitimer").output
-        assert "jitimer" not in left
+        # One whose test failed ends, and may not even take a command.
+        if not getattr(request.node, "failed", False):
+            # This is no failure of the test for pytest until after the machine is looked at.
+            request.node.failed = True
+            # Without a command that the test kernel would take long to start.
+            left = machine.run("while read -r module rest; do echo $module; done </proc/modules; "
+                               "[ ! -e /proc/jitimer ] || echo /proc/jitimer").output
+            assert "jitimer" not in left
+            request.node.failed = False
         machine.check()
 
 
@@ -302,3 +311,18 @@ def pytest_collection_modifyitems(config, items):
         # They run on the test kernel's machine, too.
         group = {"test_kunit": "test"}.get(group, group)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+class LongFirst(LoadGroupScheduling):
+    """Begins with the groups that take long, so that no process has one when the others are done."""
+
+    def _assign_work_unit(self, node):
+        first = next((name for name in LONG if name in self.workqueue), None)
+        if first:
+            self.workqueue.move_to_end(first, last=False)
+        super()._assign_work_unit(node)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """How the groups come to the processes."""
+    return LongFirst(config, log)
