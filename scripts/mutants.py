@@ -4,9 +4,10 @@
 
 The changes, mutants, are made by cargo-mutants, and by a few rules of this script where that has
 none: a C function for its neighbour, a statement left out, an ordering weakened; and in the C of the
-helpers. Each is built in a copy of the tree, of which each CPU has one, and goes through the tests that
-concern its file, until one fails: it is killed. One that survives is printed, and wants a stricter test;
-or, if it does the same as what it was made from, a place in tests/mutants.equivalent, with the reason.
+helpers. Each is built in a copy of the tree, of which each CPU has two, as tests wait much, and goes
+through the tests that concern its file, until one fails: it is killed. One that survives is printed, and
+wants a stricter test; or, if it does the same as what it was made from, a place in
+tests/mutants.equivalent, with the reason.
 
 What came of a mutant stays in build/mutants, and is not tried again until its crate's sources change;
 one that survived is tried when tests have changed, too. Status 1 if any survived.
@@ -36,7 +37,7 @@ from readme import markdown
 
 OUT = build.OUT / "mutants"
 RESULTS = OUT / "results.json"
-TREES = [OUT / f"tree-{number}" for number in range(os.cpu_count())]
+TREES = [OUT / f"tree-{number}" for number in range(2 * os.cpu_count())]
 EQUIVALENT = PROJECT / "tests/mutants.equivalent"
 
 CARGO_MUTANTS = "25.3.1"

@@ -106,6 +106,15 @@ def test_one_reader(vm):
     assert series[0]["command"] == "cat"
 
 
+def test_a_line_tells_its_cpu(vm):
+    # The reader's own line does: where the timer's callback runs, the kernel decides.
+    outputs = run(vm, """
+        insmod jitimer.ko tdelay=1
+        for cpu in 0 1; do taskset -c $cpu cat /proc/jitimer; echo --; done
+        rmmod jitimer""").split("--\n")[:2]
+    assert [samples(output)[0]["cpu"] for output in outputs] == [0, 1]
+
+
 def test_the_file_can_be_read_by_all_and_written_by_none(vm):
     output = run(vm, "insmod jitimer.ko; stat -c '%a %u' /proc/jitimer\n"
                      "if echo 1 2>/dev/null >/proc/jitimer; then echo written; fi; rmmod jitimer")

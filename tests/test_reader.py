@@ -426,12 +426,14 @@ def test_a_slow_reader_is_told_what_it_lost(vm):
 def test_more_readers_than_there_may_be(vm):
     # Half of them are for one user, all of them for all users, and root gets in.
     output = run(vm, """
-        insmod jitimer.ko readers=8 tdelay=1
+        insmod jitimer.ko readers=9 tdelay=1
         : >one; : >other
         ./reader as 1000 ./reader /proc/jitimer o3 o1 q >one & pids=$!
         ./reader as 1001 ./reader /proc/jitimer o3 q >other & pids="$pids $!"
         until grep -q EBUSY one && grep -q '^o 3' other; do usleep 10000; done
-        ./reader as 1002 ./reader /proc/jitimer || true
+        # The other's share has changed nothing of this one's.
+        ./reader as 1000 ./reader /proc/jitimer || true
+        ./reader as 1002 ./reader /proc/jitimer o1
         ./reader /proc/jitimer o3
         kill -KILL $pids; wait 2>/dev/null
         ./reader as 1002 ./reader /proc/jitimer o3 o1
@@ -440,7 +442,7 @@ def test_more_readers_than_there_may_be(vm):
         cat one
         rmmod jitimer""")
     busy = ("o", "EBUSY", "")
-    assert operations(output) == [busy, ("o", 3, ""), ("o", 3, ""), busy, ("r", 0, ""), busy,
+    assert operations(output) == [busy, busy, ("o", 3, ""), ("o", 3, ""), busy, ("r", 0, ""), busy,
                                   ("o", 3, ""), busy]
 
 

@@ -144,14 +144,13 @@ struct Seats {
 
 struct Taken {
     all: usize,
-    /// How many each user has; who has none any more makes room for another.
+    /// How many each user has, who is there once; who has none any more makes room for another.
     users: KVec<(Kuid, usize)>,
 }
 
 impl Taken {
     fn of_user(&mut self, uid: Kuid) -> Option<&mut usize> {
-        let mut counts = self.users.iter_mut();
-        let (_, count) = counts.find(|(user, count)| *count > 0 && *user == uid)?;
+        let (_, count) = self.users.iter_mut().find(|(user, _)| *user == uid)?;
         Some(count)
     }
 }
