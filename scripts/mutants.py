@@ -50,7 +50,8 @@ CRATES = ("src/ktimer/ktimer.rs", "src/common/common.rs", "src/jitimer/jitimer.r
 # In seconds: how long the tests of a stage may take.
 LIMIT = 900
 
-CALLS = ("tests/test_calls.py",)
+CALLS = ("tests/test_calls.py", "-k", "not preempt_rt")
+CALLS_RT = ("tests/test_calls.py", "-k", "preempt_rt", "--modules=")
 # The suites once, and not what goes on to run them otherwise.
 KUNIT = ("tests/test_kunit.py", "--modules=", "-k", "not offline and not again")
 FAULTS = ("tests/test_faults.py", "--modules=KTIMER_ORIGINAL=m")
@@ -70,6 +71,8 @@ JITIMER = (scenarios("jitimer"), scenarios("reader"), scenarios("samples"), scen
 # that a file's begins with counts.
 STAGES = (
     ("src/ktimer/extra/", (KUNIT, FAULTS)),
+    # The others have none of it.
+    ("src/ktimer/helpers/spinlock.c", (CALLS_RT,)),
     ("src/ktimer/", (CALLS, KUNIT, FAULTS)),
     ("src/common/helpers/viewer.c", (scenarios("reader", "-k", "hidepid or trace or namespace or readers"),
                                      scenarios("reader"))),

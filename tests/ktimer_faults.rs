@@ -34,7 +34,8 @@ use ktimer::{
     },
     interrupt::BhDisabled,
     new_irqsafe_timer,
-    prelude::*, //
+    prelude::*,
+    sync::SpinLockBhGuard, //
 };
 use pin_init::Wrapper;
 
@@ -51,7 +52,7 @@ module_param! {
     static FAULT: fault = 1, 1..=FAULTS.len(), "which one: a place among the faults of its source";
 }
 
-const FAULTS: [fn() -> Result; 10] = [
+const FAULTS: [fn() -> Result; 11] = [
     cancel_under_lock,
     drop_in_callback,
     forget,
@@ -62,6 +63,7 @@ const FAULTS: [fn() -> Result; 10] = [
     sleep_in_callback,
     sleep_with_interrupts_disabled,
     assume_disabled,
+    assume_locked,
 ];
 
 struct Faults;
@@ -256,6 +258,15 @@ fn sleep_in_callback() -> Result {
 fn assume_disabled() -> Result {
     // SAFETY: None, which is the fault.
     let _proof = unsafe { BhDisabled::assume_disabled() };
+    Ok(())
+}
+
+/// Says that a lock is held, which is not.
+fn assume_locked() -> Result {
+    let lock = KBox::pin_init(new_spinlock_bh!(()), GFP_KERNEL)?;
+    // SAFETY: None, which is the fault.
+    let guard = unsafe { SpinLockBhGuard::new(&lock, ()) };
+    core::mem::forget(guard);
     Ok(())
 }
 

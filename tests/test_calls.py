@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The machine code of each operation, for the stock kernel: the C function's call, and no more."""
+"""The machine code of each operation, for stock kernels: the C function's call, and no more."""
 
 import re
 import subprocess
@@ -19,16 +19,14 @@ CALLS = {
     "shutdown_sync": "timer_shutdown_sync",
 }
 ALLOCATE = "rust_helper_krealloc_node_align"
-RETURN = "__x86_return_thunk"
+# What is no call of the code's own: its return, and where ftrace hooks into that of C.
+NO_CALLS = ("__x86_return_thunk", "__fentry__")
 
 
-@pytest.fixture(scope="module")
-def code(kernel):
+def disassembled(file):
     """The instructions of each function: lists of mnemonic, operands and what they refer to."""
-    folder = build.stock(kernel, "KTIMER_CALLS=y", name="calls", log="calls")
-    text = subprocess.run(["objdump", "--disassemble", "--reloc", "--no-show-raw-insn",
-                           folder / "tests/calls.o"], check=True, capture_output=True,
-                          text=True).stdout
+    text = subprocess.run(["objdump", "--disassemble", "--reloc", "--no-show-raw-insn", file], check=True,
+                          capture_output=True, text=True).stdout
     functions = {}
     for line in text.splitlines():
         start = re.match(r"[0-9a-f]+ <(.+)>:$", line)
@@ -43,10 +41,16 @@ def code(kernel):
     return functions
 
 
+@pytest.fixture(scope="module")
+def code(kernel):
+    """The machine code of tests/calls.rs."""
+    return disassembled(build.stock(kernel, "KTIMER_CALLS=y", name="calls", log="calls") / "tests/calls.o")
+
+
 def calls(instructions):
     """What a function calls, or jumps to, in another object."""
     return [reference for mnemonic, _, reference in instructions
-            if mnemonic in ("call", "jmp") and reference and reference != RETURN]
+            if mnemonic in ("call", "jmp") and reference and reference not in NO_CALLS]
 
 
 @pytest.mark.parametrize("operation", CALLS)
@@ -80,6 +84,21 @@ def test_looking_whether_it_is_pending_is_one_load(code):
 def test_a_lock_is_the_c_functions(code, function, suffix):
     # Not a helper that calls them.
     assert calls(code[function]) == [f"_raw_spin_lock{suffix}", f"_raw_spin_unlock{suffix}"]
+
+
+def test_on_preempt_rt_a_lock_is_the_c_functions(rt_kernel):
+    # By helpers, since these are inline functions there.
+    code = disassembled(rt_kernel[1] / "src/ktimer/helpers/spinlock.o")
+    assert {name.removeprefix("ktimer_helper_"): calls(found) for name, found in code.items()
+            if re.fullmatch(r"ktimer_helper_\w+", name)} == {
+        "spin_lock": ["rt_spin_lock"],
+        "spin_unlock": ["rt_spin_unlock"],
+        "spin_lock_bh": ["__local_bh_disable_ip", "rt_spin_lock"],
+        "spin_unlock_bh": ["rt_spin_unlock", "__local_bh_enable_ip"],
+        "spin_trylock_bh": ["rt_spin_trylock_bh"]}
+    # What it gives back is what the function does.
+    *_, (mnemonic, _, reference) = code["ktimer_helper_spin_trylock_bh"]
+    assert (mnemonic, reference) == ("jmp", "rt_spin_trylock_bh")
 
 
 def test_making_and_dropping_call_the_timer_core_once(code):

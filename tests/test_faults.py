@@ -10,6 +10,9 @@ from vm import Reported
 FAULTS = {
     # Not of a timer: that the test kernel's warnings are seen.
     "warning": ("echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT", "WARNING: "),
+    "locked_by_nobody": ("insmod ktimer_faults.ko fault=11; rmmod ktimer_faults",
+                         "WARNING: .*spin_assert_is_held"),
+    # Lockdep has nothing more to say after this.
     "cancelled_under_a_lock_of_the_callback": (
         "insmod ktimer_faults.ko fault=1; rmmod ktimer_faults",
         "possible circular locking dependency detected"),
