@@ -71,7 +71,7 @@ JITIMER = (scenarios("jitimer"), scenarios("reader"), scenarios("samples"), scen
 # that a file's begins with counts.
 STAGES = (
     ("src/ktimer/extra/", (KUNIT, FAULTS)),
-    # The others have none of it.
+    # It is compiled for PREEMPT_RT only.
     ("src/ktimer/helpers/spinlock.c", (CALLS_RT,)),
     ("src/ktimer/", (CALLS, KUNIT, FAULTS)),
     ("src/common/helpers/viewer.c", (scenarios("reader", "-k", "hidepid or trace or namespace or readers"),

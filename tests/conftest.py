@@ -205,16 +205,17 @@ def vm(machine, request):
     """A machine without jitimer; the test must leave it so, with no leak and no report."""
     with machine.used():
         yield machine
-        # One whose test failed ends, and may not even take a command.
-        if not getattr(request.node, "failed", False):
-            # This is no failure of the test for pytest until after the machine is looked at.
-            request.node.failed = True
+        failed = getattr(request.node, "failed", False)
+        # If one of these fails, the machine ends, too; pytest would say so after that.
+        request.node.failed = True
+        # One whose test failed may not even take a command.
+        if not failed:
             # Without a command that the test kernel would take long to start.
             left = machine.run("while read -r module rest; do echo $module; done </proc/modules; "
                                "[ ! -e /proc/jitimer ] || echo /proc/jitimer").output
             assert "jitimer" not in left
-            request.node.failed = False
         machine.check()
+        request.node.failed = failed
 
 
 @pytest.fixture
