@@ -42,7 +42,7 @@ class Totals:
 def main():
     """The command."""
     # What is to run beside each other: each machine is for one process.
-    more = [f"--numprocesses={min(os.cpu_count(), 4)}"]
+    more = [f"--numprocesses={min(3 * os.cpu_count() // 2, 6)}"]
     if "--torture" in sys.argv:
         # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
         # run is another one.

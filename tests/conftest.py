@@ -26,7 +26,7 @@ from vm import Vm
 OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
 
 # The groups of tests that take long, the longest first.
-LONG = ("test", "stock", "test_fuzz", "rt", "twin", "virtual")
+LONG = ("test", "stock", "test_fuzz", "rt", "twin", "virtual", "test_series")
 
 # What runs when it is asked for, by an option of that name, and nothing else then.
 ALONE = {

@@ -135,6 +135,36 @@ def test_jit_waits_no_longer(virtual):
         assert 10 <= after - before <= 11
 
 
+def test_jit_ways_to_wait_leave_the_cpu_to_others(virtual):
+    # To the other one of two that wait, or idle: how long, and how often, in half a second.
+    output = run(virtual, """
+        insmod jit.ko delay=250
+        switches() { sed -n 's/^nonvoluntary_ctxt_switches:.//p' /proc/$one/status; }
+        for way in jitbusy jitsched jitqueue jitschedto; do
+            cat /proc/$way >/dev/null & one=$!
+            cat /proc/$way >/dev/null & other=$!
+            for pid in $one $other; do
+                until ls -l /proc/$pid/fd 2>/dev/null | grep -q $way; do usleep 10000; done
+            done
+            read -r rest idle </proc/uptime; before=$(switches)
+            usleep 500000
+            read -r rest idle_then </proc/uptime; after=$(switches)
+            echo "$idle $idle_then $before $after"
+            kill $one $other; wait 2>/dev/null || true
+        done
+        rmmod jit""")
+    found = [list(map(float, line.split())) for line in output.splitlines()]
+    idle = [then - before for before, then, *_ in found]
+    switches = [then - before for *_, before, then in found]
+    busy, sched, queue, schedto = idle
+    assert max(busy, sched) < 0.1
+    assert min(queue, schedto) > 0.4
+    busy, sched, queue, schedto = switches
+    # Who is busy is sent away when its share is over only.
+    assert sched > 20 * busy > 0
+    assert max(queue, schedto) < 10
+
+
 @pytest.mark.parametrize("way", ["jitbusy", "jitsched", "jitqueue", "jitschedto"])
 @pytest.mark.parametrize("end", ["kill -TERM $pid", "rmmod jit; unloaded=1"])
 def test_jit_wait_ends(vm, way, end):
