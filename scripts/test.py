@@ -41,8 +41,8 @@ class Totals:
 
 def main():
     """The command."""
-    # What is to run beside each other: each machine is for one process.
-    more = [f"--numprocesses={min(3 * os.cpu_count() // 2, 6)}"]
+    # What is to run beside each other: each machine is for one process, and waits much.
+    more = [f"--numprocesses={min(3 * os.cpu_count() // 2, 4)}"]
     if "--torture" in sys.argv:
         # What torture has measured is worth showing, and nothing else is to run meanwhile; and each
         # run is another one.
