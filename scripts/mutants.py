@@ -83,7 +83,8 @@ STAGES = (
     # Most of it is about how many readers there may be.
     ("src/jitimer/jitimer.rs", (scenarios("reader", "-k", "more_readers"), *JITIMER)),
     ("src/", JITIMER),
-    ("samples/template/", (("tests/test_readme.py",),)),
+    # One of that file compares texts, and would be killed by any change.
+    ("samples/template/", (("tests/test_readme.py", "-k", "its_test_passes"),)),
     *((f"samples/{name}", (scenarios("samples", "-k", words),))
       for name, words in (("kt", "kt"), ("oneshot", "oneshot"), ("counter", "counter"),
                           ("jit", "jit or currentime"), ("context", "context"),
