@@ -77,9 +77,9 @@ STAGES = (
     ("src/common/helpers/viewer.c", (scenarios("reader", "-k", "hidepid or trace or namespace or readers"),
                                      scenarios("reader"))),
     ("src/common/kunit.rs", (KUNIT, )),
-    ("src/common/context.rs", (KUNIT, scenarios("samples", "-k", "context"))),
+    ("src/common/context.rs", (scenarios("samples", "-k", "context"), KUNIT)),
     ("src/common/time.rs", (scenarios("samples", "-k", "jit or currentime"),)),
-    ("src/common/tasklet.rs", (KUNIT, scenarios("samples", "-k", "tasklet or context"),)),
+    ("src/common/tasklet.rs", (scenarios("samples", "-k", "tasklet or context"), KUNIT)),
     # Most of it is about how many readers there may be.
     ("src/jitimer/jitimer.rs", (scenarios("reader", "-k", "more_readers"), *JITIMER)),
     ("src/", JITIMER),

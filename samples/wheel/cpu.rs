@@ -13,6 +13,8 @@
 //! run it, to let the idle one sleep. If the CPU goes offline before that, its timers move to
 //! another: take it away while the file waits (parameter `delay`), and see.
 
+use core::convert::Infallible;
+
 use common::{
     proc_fs::Records,
     viewer::Opener,
@@ -23,10 +25,7 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     seq_print,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
+    sync::SetOnce, //
 };
 use ktimer::{
     extra::flags::{
@@ -38,19 +37,17 @@ use ktimer::{
 use pin_init::stack_pin_init;
 
 /// On which CPU its callback ran.
-struct Witness(Atomic<u32>);
+struct Witness(SetOnce<u32>);
 
 impl Witness {
-    const NONE: u32 = u32::MAX;
-
     fn new() -> Self {
-        Self(Atomic::new(Self::NONE))
+        Self(SetOnce::new())
     }
 }
 
 impl TimerCallback for Witness {
     fn run(&self, _context: TimerContext<'_, Self>) {
-        self.0.store(CpuId::current().as_u32(), Relaxed);
+        self.0.populate(CpuId::current().as_u32());
     }
 }
 
@@ -74,15 +71,12 @@ impl Records for Kinds {
 
     fn next(&self, number: u64, _: bool, stop: &Stop) -> Result<Option<(u64, Row)>> {
         let row = match number {
-            0 => {
-                let init = new_timer_with!(Flags::PINNED, Witness::new());
-                stack_pin_init!(let timer = init);
-                see("pinned", &timer, stop)?
-            }
-            1 => {
-                stack_pin_init!(let timer = new_timer!(Witness::new()));
-                see("not-pinned", &timer, stop)?
-            }
+            0 => see(
+                "pinned",
+                || new_timer_with!(Flags::PINNED, Witness::new()),
+                stop,
+            )?,
+            1 => see("not-pinned", || new_timer!(Witness::new()), stop)?,
             _ => return Ok(None),
         };
         Ok(Some((number, row)))
@@ -98,29 +92,30 @@ impl Records for Kinds {
     }
 }
 
-/// Arms the timer, and sees where it runs.
-fn see(kind: &'static str, timer: &Timer<Witness>, stop: &Stop) -> Result<Row> {
+/// Makes a timer, arms it, and sees where it runs.
+fn see<T>(kind: &'static str, new: fn() -> T, stop: &Stop) -> Result<Row>
+where
+    T: PinInit<Timer<Witness>, Infallible>,
+{
     let delay = JiffiesDelta::from_ticks(super::DELAY.value())?;
-    // Not if this task is moved to another CPU meanwhile: then once more, from the beginning.
-    let (due, armed_on) = loop {
-        timer.cancel_sync();
-        timer.0.store(Witness::NONE, Relaxed);
-        let (due, cpu) = (Jiffies::now() + delay, CpuId::current());
+    loop {
+        stack_pin_init!(let timer = new());
+        let (due, armed_on) = (Jiffies::now() + delay, CpuId::current());
         timer.arm(due);
-        if cpu == CpuId::current() {
-            break (due, cpu.as_u32());
+        if armed_on != CpuId::current() {
+            // This task was moved to another CPU meanwhile: once more, with another timer.
+            continue;
         }
-    };
-    let ran_on = loop {
-        let cpu = timer.0.load(Relaxed);
-        if cpu != Witness::NONE {
-            break cpu;
-        }
-        stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK))?;
-    };
-    Ok(Row {
-        kind,
-        armed_on,
-        ran_on,
-    })
+        let ran_on = loop {
+            if let Some(ran_on) = timer.0.copy() {
+                break ran_on;
+            }
+            stop.sleep(due.since(Jiffies::now()).max(JiffiesDelta::TICK))?;
+        };
+        return Ok(Row {
+            kind,
+            armed_on: armed_on.as_u32(),
+            ran_on,
+        });
+    }
 }
