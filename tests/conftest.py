@@ -49,7 +49,8 @@ def alone(config):
 @pytest.fixture(scope="session")
 def modules(request):
     """What is built for each kernel beside jitimer."""
-    return request.config.getoption("modules").split()
+    given = request.config.getoption("modules")
+    return ["KTIMER_ORIGINAL=m", "KTIMER_SAMPLES=m"] if given is None else given.split()
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +67,10 @@ def given_kernel(request):
 
 
 @pytest.fixture(scope="session")
-def stock_kernel(kernel, modules):
-    """The same of the newest stock kernel."""
-    return kernel.image, build.stock(kernel, *modules)
+def stock_kernel(request, kernel, modules):
+    """The same of the newest stock kernel, where costs are measured, too."""
+    measured = ["KTIMER_BENCH=m"] if request.config.getoption("modules") is None else []
+    return kernel.image, build.stock(kernel, *modules, *measured)
 
 
 @pytest.fixture(scope="session")
@@ -259,8 +261,7 @@ def pytest_addoption(parser):
                      help="of the scenarios only those of this machine: stock, rt, test or twin; may "
                      "be repeated")
     parser.addoption("--modules", metavar="WORDS", help="what is built beside jitimer, for make "
-                     "(default: '%(default)s')",
-                     default="KTIMER_ORIGINAL=m KTIMER_SAMPLES=m KTIMER_BENCH=m")
+                     "(default: all that the tests take)")
     parser.addoption("--first-failure", action="store_true",
                      help="a KUnit case that fails ends its machine: the rest does not matter")
     parser.addoption("--patience", type=float, metavar="S",

@@ -129,7 +129,7 @@ def test_unloading_while_others_poll(vm, times):
                 ./reader /proc/jitimer r4096 ${{way}}9 r4096 ${{way}}9 r4096 ${{way}}9 >/dev/null &
             done
             until rmmod jitimer 2>/dev/null; do
-                ! grep -q ^F stuck || kill_stuck
+                ! read -r stuck_too <stuck || kill_stuck
             done
             until [ -s stuck ]; do usleep 1000; done
             kill_stuck
