@@ -25,7 +25,7 @@ PROGRAMS = {
     "perl": "perl -e 'open(my $f, \"<\", \"jitimer\"); print while <$f>'",
     "python-lines": "python3 -SE /lines.py",
     "python-read": "python3 -SE /read.py",
-    "head": "dash -c 'while head -c 97 <&3 >part; [ -s part ]; do cat part; done 3<jitimer'",
+    "head": "dash -c 'while head -c 397 <&3 >part; [ -s part ]; do cat part; done 3<jitimer'",
     "cat": "cat jitimer",
     "busybox-cat": "busybox cat jitimer",
     "cp": "cp jitimer out",
