@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Who arms a timer for now and a period drifts: now is a bit later than when the timer was due,
-//! and these bits add up. `forward()` arms it for a period after it was due; and if it comes so
+//! and these bits add up. `rearm()` arms it for a period after it was due; and if it comes so
 //! late that whole periods were missed, it says how many, so that they are counted too. However
 //! busy the machine is, the counter tells how many periods have passed.
 //!

@@ -586,6 +586,36 @@ END
     assert "-" in near_outer and near_outer <= {"-", "cat"}
 
 
+@pytest.mark.kernels("stock", "test")
+@pytest.mark.parametrize("options", ["hidepid=2", "hidepid=ptraceable"])
+def test_a_proc_of_another_namespace_shows_no_more(vm, options):
+    # One of a namespace within the reader's, which hides nothing, but has nothing, either: without
+    # --fork it is the namespace of unshare's children only, of which one mounts it. And one of the
+    # namespace around the reader's has all that this has.
+    text = run(vm, f"""{BURN}
+        insmod jitimer.ko tdelay=3 count=30
+        burn 0 secret
+        mkdir /tmp/p
+        unshare --pid --mount sh -c 'mount -t proc proc /tmp/p; exec ./reader as 1000 cat /tmp/p/jitimer'
+        stop
+        echo ==
+        mount -t proc -o {options} proc /tmp/p
+        unshare --pid --fork sh -e -c '
+            for cpu in 0 1; do
+                : >burning$cpu
+                taskset -c $cpu ./reader named secret >burning$cpu & burning="$burning $!"
+                until [ -s burning$cpu ]; do usleep 10000; done
+            done
+            ./reader as 1000 cat /proc/jitimer; echo ==
+            ./reader as 1000 cat /tmp/p/jitimer
+            kill -KILL $burning'
+        umount /tmp/p; rmdir /tmp/p
+        rmmod jitimer""")
+    within, around, hidden = ({line["command"] for line in samples(part)} for part in text.split("==\n"))
+    assert within == hidden == {"cat", "-"}
+    assert "secret" in around
+
+
 @pytest.mark.kernels("rt")
 def test_hidepid_on_preempt_rt(vm):
     mine, all_of_them = run(vm, """

@@ -3,7 +3,8 @@
 //! Who opens a file under `/proc`, and which tasks that one may see.
 //!
 //! It is the opener whose pid namespace and rights count, as they are when the file is opened, and
-//! the options `hidepid` and `gid` of that `/proc`; not those of whoever reads the file later. Security
+//! the options `hidepid` and `gid` of that `/proc`; not those of whoever reads the file later. A `/proc`
+//! that does not have all tasks of the opener's namespace counts as one with `hidepid`. Security
 //! modules (Landlock, AppArmor), which may hide more, can't be asked in an interrupt.
 //!
 //! C headers: [`include/linux/proc_fs.h`](srctree/include/linux/proc_fs.h),

@@ -17,14 +17,26 @@
 
 #include "helpers.h"
 
-/* What has_pid_permissions() says for all tasks, of the current one that opens a file. */
+/* Whether a namespace has all tasks that the current one's has: it is that, or one around it. */
+static bool has_all_tasks(const struct pid_namespace *ns)
+{
+	const struct pid_namespace *mine = task_active_pid_ns(current);
+
+	while (mine && mine != ns)
+		mine = mine->parent;
+	return mine;
+}
+
+/*
+ * What has_pid_permissions() says for all tasks, of the current one that opens a file. A /proc of
+ * another namespace, which any user can mount, does not have them all, and its options say nothing.
+ */
 bool common_helper_proc_shows_all_tasks(const struct file *file)
 {
 	const struct proc_fs_info *fs_info = proc_sb_info(file_inode(file)->i_sb);
+	bool in_group = fs_info->hide_pid != HIDEPID_NOT_PTRACEABLE && in_group_p(fs_info->pid_gid);
 
-	if (fs_info->hide_pid == HIDEPID_OFF)
-		return true;
-	if (fs_info->hide_pid != HIDEPID_NOT_PTRACEABLE && in_group_p(fs_info->pid_gid))
+	if ((fs_info->hide_pid == HIDEPID_OFF || in_group) && has_all_tasks(fs_info->pid_ns))
 		return true;
 	return ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
 }
