@@ -67,6 +67,9 @@ def scenarios(name, *more):
 JITIMER = (scenarios("jitimer"), scenarios("reader"), scenarios("samples"), scenarios("programs"),
            ("tests/test_jitimer.py", "--on=test"))
 
+CONTEXT = (scenarios("samples", "-k", "context"), KUNIT)
+CURRENTIME = scenarios("samples", "-k", "jit or currentime")
+
 # What concerns a file, the cheapest first: pytest's arguments, one run after the other. The first path
 # that a file's begins with counts.
 STAGES = (
@@ -77,8 +80,11 @@ STAGES = (
     ("src/common/helpers/viewer.c", (scenarios("reader", "-k", "hidepid or trace or namespace or readers"),
                                      scenarios("reader"))),
     ("src/common/kunit.rs", (KUNIT, )),
-    ("src/common/context.rs", (scenarios("samples", "-k", "context"), KUNIT)),
-    ("src/common/time.rs", (scenarios("samples", "-k", "jit or currentime"),)),
+    ("src/common/context.rs", (scenarios("jitimer", "-k", "one_reader"), *CONTEXT)),
+    *((f"src/common/helpers/{name}.c", CONTEXT) for name in ("hardirq", "interrupt", "preempt")),
+    ("src/common/helpers/jiffies.c", (CURRENTIME,)),
+    ("src/common/helpers/kunit.c", (KUNIT,)),
+    ("src/common/time.rs", (CURRENTIME,)),
     ("src/common/tasklet.rs", (scenarios("samples", "-k", "tasklet or context"), KUNIT)),
     # Most of it is about how many readers there may be.
     ("src/jitimer/jitimer.rs", (scenarios("reader", "-k", "more_readers"), *JITIMER)),
