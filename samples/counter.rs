@@ -44,7 +44,8 @@ module! {
 module_param! {
     /// From one increment to the next.
     static PERIOD_MS: period_ms = 200, 1..=86_400_000,
-        "milliseconds from one increment to the next, from 1 to 86400000 (default 200)";
+        "milliseconds from one increment to the next, from 1 to 86400000 (default 200)",
+        0o444;
 }
 
 struct Counter {

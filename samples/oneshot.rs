@@ -27,7 +27,8 @@ module! {
 module_param! {
     /// How long to wait.
     static DELAY_MS: delay_ms = 5000, 1..=86_400_000,
-        "milliseconds from loading to the line, from 1 to 86400000 (default 5000)";
+        "milliseconds from loading to the line, from 1 to 86400000 (default 5000)",
+        0o444;
 }
 
 /// What to say: it is the timer's whole state.

@@ -2,6 +2,7 @@
 """The samples: what their stories say."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -390,6 +391,18 @@ def test_parameters_out_of_range(vm, parameter, most, value):
     assert "Invalid argument" in result.output
     assert re.search(rf"invalid value '{value}': it must be a number from 1 to {most}\b",
                      result.output)
+
+
+@pytest.mark.kernels("stock")
+def test_parameters_that_count_at_loading_only_stay(vm):
+    modes = run(vm, """
+        for name in counter jit kt oneshot wheel; do
+            insmod $name.ko
+            stat -c '%n %a' /sys/module/$name/parameters/*
+            rmmod $name
+        done""")
+    assert {Path(path).name: mode for path, mode in map(str.split, modes.splitlines())} == {
+        "period_ms": "444", "delay_ms": "444", "longest": "644", "delay": "644"}
 
 
 @pytest.mark.parametrize("file", ["currentime", "jitbusy"])

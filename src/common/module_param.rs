@@ -7,7 +7,7 @@
 //! value that is not in it is refused with `EINVAL`, a line in the kernel log tells the value and
 //! the range, and the old value stays. A number may be written as `16`, `+16`, `0x10` or `020`, with
 //! nothing around it but a newline at its end. They are in `/sys/module/MODULE/parameters`, readable
-//! by all and writable by root.
+//! by all and, but for those that count at loading only, writable by root.
 //!
 //! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
 
@@ -103,7 +103,8 @@ pub struct KernelParam(pub bindings::kernel_param);
 // `Sync`.
 unsafe impl Sync for KernelParam {}
 
-/// Declares a module parameter: an unsigned number from a range.
+/// Declares a module parameter: an unsigned number from a range. Its mode in sysfs is 0644; one that
+/// counts at loading only is to be 0444.
 ///
 /// # Examples
 ///
@@ -112,6 +113,9 @@ unsafe impl Sync for KernelParam {}
 /// module_param! {
 ///     /// How long to wait.
 ///     static DELAY: delay_ms = 5000, 1..=86_400_000, "milliseconds to wait (default 5000)";
+///
+///     /// How many wait.
+///     static WAITERS: waiters = 2, 1..=16, "how many wait (default 2)", 0o444;
 /// }
 ///
 /// assert_eq!(DELAY.value(), 5000);
@@ -120,7 +124,8 @@ unsafe impl Sync for KernelParam {}
 macro_rules! module_param {
     ($(
         $(#[$attr:meta])*
-        static $static:ident: $name:ident = $default:expr, $range:expr, $description:literal;
+        static $static:ident: $name:ident = $default:expr, $range:expr, $description:literal
+            $(, $mode:literal)?;
     )*) => {$(
         $(#[$attr])*
         static $static: $crate::module_param::Param =
@@ -154,7 +159,7 @@ macro_rules! module_param {
                     name: concat!(stringify!($name), "\0").as_ptr().cast(),
                     mod_: (&raw const ::kernel::bindings::__this_module).cast_mut(),
                     ops: &raw const $crate::module_param::OPS,
-                    perm: 0o644,
+                    perm: [$($mode,)? 0o644][0],
                     level: -1,
                     flags: 0,
                     __bindgen_anon_1: ::kernel::bindings::kernel_param__bindgen_ty_1 {

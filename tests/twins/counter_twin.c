@@ -16,7 +16,7 @@
 #include "param.h"
 #include "rearm.h"
 
-range_param(period_ms, 200, 1, 86400000);
+range_param(period_ms, 0444, 200, 1, 86400000);
 MODULE_PARM_DESC(period_ms, "milliseconds from one increment to the next (default 200)");
 
 static struct timer_list timer;

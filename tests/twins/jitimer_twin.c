@@ -33,13 +33,13 @@
 /* The largest delay that the timer wheel does not shorten. */
 #define TIMER_MAX ((63U << (HZ > 100 ? 24 : 21)) - 1)
 
-range_param(tdelay, 10, 1, TIMER_MAX);
+range_param(tdelay, 0644, 10, 1, TIMER_MAX);
 MODULE_PARM_DESC(tdelay, "jiffies between lines, rounded up by the timer wheel (default 10)");
 
-range_param(count, 5, 0, UINT_MAX);
+range_param(count, 0644, 5, 0, UINT_MAX);
 MODULE_PARM_DESC(count, "lines by the timer, after the reader's own; 0: no end (default 5)");
 
-range_param(readers, 1024, 1, 65536);
+range_param(readers, 0644, 1024, 1, 65536);
 MODULE_PARM_DESC(readers, "readers at once, half of them of one user (default 1024)");
 
 struct sample {

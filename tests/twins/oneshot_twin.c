@@ -11,7 +11,7 @@
 
 #include "param.h"
 
-range_param(delay_ms, 5000, 1, 86400000);
+range_param(delay_ms, 0444, 5000, 1, 86400000);
 MODULE_PARM_DESC(delay_ms, "milliseconds from loading to the line (default 5000)");
 
 static struct timer_list timer;

@@ -35,9 +35,9 @@ static const struct kernel_param_ops range_ops = {
 	.get = param_get_uint,
 };
 
-#define range_param(name, ...)						\
-	static struct param_range name = { __VA_ARGS__ };			\
+#define range_param(name, mode, ...)					\
+	static struct param_range name = { __VA_ARGS__ };		\
 	__MODULE_PARM_TYPE(name, "uint");				\
-	module_param_cb(name, &range_ops, &name, 0644)
+	module_param_cb(name, &range_ops, &name, mode)
 
 #endif
