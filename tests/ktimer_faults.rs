@@ -19,7 +19,8 @@ use kernel::{
         Completion,
         CondVar,
         SetOnce, //
-    }, //
+    },
+    types::Opaque, //
 };
 use ktimer::{
     extra::{
@@ -49,21 +50,22 @@ module! {
 
 module_param! {
     /// Which one.
-    static FAULT: fault = 1, 1..=FAULTS.len(), "which one: a place among the faults of its source";
+    static FAULT: fault = 1, 1..=FAULTS.len(), "which one: a place among the faults of its source", 0o444;
 }
 
-const FAULTS: [fn() -> Result; 11] = [
+const FAULTS: [fn() -> Result; 12] = [
     cancel_under_lock,
     drop_in_callback,
     forget,
     forget_in_a_circle,
     forget_in_a_static,
-    free_undropped,
+    free_undropped::<MaybeUninit<_>>,
     disable_bh_in_irqsafe_callback,
     sleep_in_callback,
     sleep_with_interrupts_disabled,
     assume_disabled,
     assume_locked,
+    free_undropped::<Opaque<_>>,
 ];
 
 struct Faults;
@@ -188,7 +190,7 @@ fn forget_in_a_static() -> Result {
 }
 
 /// Frees an armed timer that pin-init has wrapped into what never drops it.
-fn free_undropped() -> Result {
+fn free_undropped<W: Wrapper<Timer<Idle>>>() -> Result {
     let armed = new_timer!(Idle).pin_chain(|timer| {
         timer
             .as_ref()
@@ -196,7 +198,7 @@ fn free_undropped() -> Result {
             .arm(Jiffies::now() + JiffiesDelta::SECOND);
         Ok(())
     });
-    let wrapped = <MaybeUninit<Timer<Idle>> as Wrapper<Timer<Idle>>>::pin_init::<Infallible>(armed);
+    let wrapped = W::pin_init::<Infallible>(armed);
     drop(KBox::pin_init(wrapped, GFP_KERNEL)?);
     Ok(())
 }

@@ -17,7 +17,8 @@ FAULTS = {
         "insmod ktimer_faults.ko fault=1; rmmod ktimer_faults",
         "possible circular locking dependency detected"),
     # Memory that is pinned, and a timer that is armed, freed without being dropped.
-    "freed_undropped": ("insmod ktimer_faults.ko fault=6", "ODEBUG: free active"),
+    "freed_undropped": ("insmod ktimer_faults.ko fault=6; rmmod ktimer_faults", "ODEBUG: free active"),
+    "freed_undropped_too": ("insmod ktimer_faults.ko fault=12", "ODEBUG: free active"),
     # What jitimer does not do: the book's timer writes to a reader that was killed.
     "original_with_its_reader_killed": (
         """

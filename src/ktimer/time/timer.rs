@@ -93,7 +93,7 @@
 //!   any more. This is so for all that the kernel crate registers, and no type can prevent it. Keep
 //!   timers where they are dropped; a module that has leaked one must not be unloaded before it has
 //!   expired for the last time.
-//! - **Made in a `MaybeUninit`**: [`pin_init::Wrapper`] makes a timer in a `MaybeUninit`, which
+//! - **Made in a `MaybeUninit` or an `Opaque`**: [`pin_init::Wrapper`] makes a timer in one, which
 //!   never drops it, and so frees memory that is pinned. If an initialiser has armed the timer
 //!   meanwhile, by [`pin_chain`](pin_init::PinInit::pin_chain), the timer core has a pointer to
 //!   what is freed. This is a hole of pin-init's, for whatever it pins; don't wrap timers so.
