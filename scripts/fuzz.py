@@ -135,15 +135,13 @@ class Maker:
             return [f"{actor}& {self.read(file)}" for actor in rng.sample(ACTORS, 3)
                     for _ in range(rng.randrange(1, 4))]
         if kind == 4:
-            # It goes while somebody reads.
-            root = rng.choice(("a", "b", "a&", "b&"))
-            return [f"{one} {self.open(file)}", f"{one} read {file} 4096 read",
-                    f"{one}& {self.read(file)}", f"{root} unload", f"{other} {self.read(file)}",
-                    f"a {self.load()}"]
+            return self.going(file)
         if kind == 5:
-            # More than there is place for.
-            return [f"a param readers {rng.randrange(1, 5)}",
-                    *(f"{rng.choice(ACTORS)} open {rng.randrange(8)}" for _ in range(4))]
+            # More than there is place for, at once or one after the other.
+            most, user = rng.randrange(1, 5), rng.choice("cd")
+            return [f"a param readers {most}", *rng.choice((
+                [f"{rng.choice(ACTORS)} open {rng.randrange(8)}" for _ in range(4)],
+                [f"{user} open {file}", f"{user} close {file}"] * (most + 2)))]
         if kind == 6:
             # Byte by byte.
             return [f"{rng.choice((one, other))} read {file} {rng.choice((1, 7, 44, 60))} "
@@ -155,10 +153,22 @@ class Maker:
                 f"{other} {self.poll(file)}", f"{other} sleep 10")]
         return [self.call() for _ in range(rng.randrange(1, 5))]
 
+    def going(self, file):
+        """Calls by which the module goes while somebody reads."""
+        rng = self.rng
+        one, other = rng.sample(ACTORS, 2)
+        return [f"{one} {self.open(file)}", f"{one} read {file} 4096 read", f"{one}& {self.read(file)}",
+                f"{rng.choice(('a', 'b', 'a&', 'b&'))} unload", f"{other} {self.read(file)}",
+                f"a {self.load()}"]
+
     def program(self):
         """A new program."""
         self.opened = []
-        calls = [f"a {self.load()}", f"{self.rng.choice(ACTORS)} {self.open(0)}"]
+        calls = [f"a {self.load()}"]
+        if self.rng.random() < 0.1:
+            # Before anybody polls, which keeps the module; and no line comes.
+            calls = [f"a load tdelay={FOR_EVER}", *self.going(0)]
+        calls.append(f"{self.rng.choice(ACTORS)} {self.open(0)}")
         for _ in range(self.rng.randrange(2, 15)):
             calls += self.scene()
         return calls
