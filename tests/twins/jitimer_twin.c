@@ -350,7 +350,8 @@ static __poll_t jitimer_poll(struct file *file, struct poll_table_struct *table)
 	if (!r->held)
 		return EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLHUP;
 	poll_wait(file, &r->wait, table);
-	return r->reading || is_ready(r, r->number) ? EPOLLIN | EPOLLRDNORM : 0;
+	/* What is read in part is still the sample with that number. */
+	return is_ready(r, r->number) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
 static int jitimer_open(struct inode *inode, struct file *file)

@@ -90,7 +90,7 @@ pub trait Records: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Whether a nonblocking [`next`](Self::next) would succeed.
+    /// Whether a nonblocking [`next`](Self::next) would succeed; once it would, it always will.
     fn is_ready(&self, _number: u64) -> bool {
         true
     }
@@ -337,7 +337,8 @@ impl<R: Records> OpenFile<R> {
             // reference to the module. Whoever is on the queue has the file open.
             unsafe { bindings::poll_wait(file, waiters.as_raw(), table) };
         }
-        match place.record.is_some() || this.records.is_ready(place.number) {
+        // What is read in part is still the record with that number.
+        match this.records.is_ready(place.number) {
             true => READABLE,
             false => 0,
         }
