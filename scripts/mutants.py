@@ -54,6 +54,8 @@ CALLS = ("tests/test_calls.py", "-k", "not preempt_rt")
 CALLS_RT = ("tests/test_calls.py", "-k", "preempt_rt", "--modules=")
 # The suites once, and not what goes on to run them otherwise.
 KUNIT = ("tests/test_kunit.py", "--modules=", "-k", "not offline and not again")
+# Where cases are skipped.
+SKIPPED = ("tests/test_kunit.py", "--modules=", "-k", "offline or again")
 FAULTS = ("tests/test_faults.py", "--modules=KTIMER_ORIGINAL=m")
 
 
@@ -80,11 +82,11 @@ STAGES = (
     ("src/ktimer/", (CALLS, KUNIT, FAULTS)),
     ("src/common/helpers/viewer.c", (scenarios("reader", "-k", "hidepid or trace or namespace or readers"),
                                      scenarios("reader"))),
-    ("src/common/kunit.rs", (KUNIT, )),
+    ("src/common/kunit.rs", (SKIPPED,)),
     ("src/common/context.rs", (*CONTEXT, scenarios("jitimer", "-k", "one_reader"))),
     *((f"src/common/helpers/{name}.c", CONTEXT) for name in ("hardirq", "interrupt", "preempt")),
     ("src/common/helpers/jiffies.c", (CURRENTIME,)),
-    ("src/common/helpers/kunit.c", (KUNIT,)),
+    ("src/common/helpers/kunit.c", (SKIPPED,)),
     ("src/common/time.rs", (CURRENTIME,)),
     ("src/common/tasklet.rs", (scenarios("samples", "-k", "tasklet or context"), KUNIT)),
     # Most of it is about how many readers there may be.

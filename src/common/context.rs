@@ -11,8 +11,7 @@
 use crate::bindings;
 use kernel::{
     ffi::c_char,
-    fmt,
-    str::BStr, //
+    fmt, //
 };
 
 /// Whether this code runs in a hard or soft interrupt, or with bottom halves disabled.
@@ -155,18 +154,10 @@ impl Comm {
         self.0.as_mut_ptr().cast()
     }
 
-    /// The name's bytes, without the NUL that ends it.
+    /// The name's bytes, without the NUL that ends it. They may be any.
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: It looks at no more than the name's bytes.
         let length = unsafe { bindings::strnlen(self.0.as_ptr().cast(), Self::LEN) };
         self.0.get(..length).unwrap_or(&self.0)
-    }
-}
-
-/// A task may have any bytes for a name; those that are not printable ASCII are escaped, so that
-/// a name is always a part of one line.
-impl fmt::Display for Comm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(BStr::from_bytes(self.as_bytes()), f)
     }
 }
