@@ -321,6 +321,26 @@ def test_what_was_opened_is_freed(vm):
     assert abs(int(after) - int(before)) < 100
 
 
+@pytest.mark.but_not("race")
+@pytest.mark.kernels("test")
+def test_loading_leaves_no_mount(vm):
+    # Whether the name is taken it sees in a procfs that it mounts.
+    before, after = run(vm, """
+        mounts() {
+            echo 1 >/sys/kernel/slab/mnt_cache/shrink
+            awk '{ print $1 }' /sys/kernel/slab/mnt_cache/objects
+        }
+        mounts
+        for i in $(seq 10); do insmod jitimer.ko; rmmod jitimer; done
+        insmod jitimer_original.ko name=jitimer
+        for i in $(seq 10); do if insmod jitimer.ko 2>/dev/null; then exit 1; fi; done
+        rmmod jitimer_original
+        mounts""").split()
+    assert int(before) > 0
+    # The last ones may be there yet.
+    assert abs(int(after) - int(before)) < 5
+
+
 # It takes kmemleak.
 @pytest.mark.but_not("race")
 @pytest.mark.kernels("test")
