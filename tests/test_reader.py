@@ -545,16 +545,17 @@ def test_hidepid_shows_what_could_be_traced(vm, kind):
 
 
 @pytest.mark.kernels("stock")
-@pytest.mark.parametrize("inside, viewer, outer, listed", [
-    (False, 1000, 0, "listed"), (False, 1001, 0, "hidden"),
-    (True, 0, 1000, "listed"), (True, 1, 1000, "hidden")])
-def test_who_may_trace_all_of_a_user_namespace_sees_them(vm, inside, viewer, outer, listed):
-    # That is who made it, and who is root in there; who is outside, even who made it, is not seen by
-    # that. Each has a CPU of its own.
+@pytest.mark.parametrize("inside, inner, viewer, outer, listed", [
+    (False, "1000,5", 1000, 0, "listed"), (False, "1000,5", 1001, 0, "hidden"),
+    (False, "0,0 ./reader as 5,0", 100004, 0, "hidden"),
+    (True, "5", 0, 1000, "listed"), (True, "5", 1, 1000, "hidden")])
+def test_who_may_trace_all_of_a_user_namespace_sees_them(vm, inside, inner, viewer, outer, listed):
+    # That is who made it, or one around it, from the namespace around that; and who is root in there.
+    # Who is outside, even who made it, is not seen by that. Each has a CPU of its own.
     burn = """
         burn() { # its CPU's mask, as whom, and its name
             : >$3
-            taskset $1 ./reader as $2 ./reader named $3 >$3 & burning=$!
+            taskset $1 ./reader as $2 ./reader named $3 >$3 & burning=$! # $2 may be more words
             until [ -s $3 ]; do usleep 10000; done
         }"""
     output = run(vm, f"""{burn}
@@ -563,7 +564,7 @@ def test_who_may_trace_all_of_a_user_namespace_sees_them(vm, inside, viewer, out
         mount -t proc -o hidepid=ptraceable proc /tmp/p
         cat >view <<'END'
         {burn}
-        burn 1 {"5" if inside else "1000,5"} inner
+        burn 1 "{inner}" inner
         for pid in $burning $1; do
             ./reader as {viewer} sh -c "test -d /tmp/p/$pid" && echo listed || echo hidden
         done
