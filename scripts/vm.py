@@ -38,7 +38,7 @@ REPORT = re.compile(
     r"\bbad unlock balance\b|\bsleeping function called\b|\bscheduling while atomic\b|"
     r"\bnew suspected memory leaks?\b|\bpreempt leak\b|\bNo irq handler\b|\bpage allocation failure|"
     r"\bUnable to handle\b|\bCFI failure\b|\brefcount_t: |\blist_(?:add|del) corruption\b|"
-    r"\bTest timed out\b")
+    r"\bTest timed out\b|\bbuggy \.next function\b")
 
 # How long a script in a machine may take, whatever it was given: in seconds.
 PATIENCE = float("inf")
