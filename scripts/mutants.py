@@ -62,7 +62,7 @@ FAULTS = ("tests/test_faults.py", "--modules=KTIMER_ORIGINAL=m")
 def scenarios(name, *more):
     """The arguments for a file of scenarios, on the stock kernel only."""
     # Each takes some seconds there; one that hangs has none to lose.
-    samples = " KTIMER_SAMPLES=m" if name == "samples" else ""
+    samples = " KTIMER_SAMPLES=m" if name in ("reader", "samples") else ""
     return (f"tests/test_{name}.py", "--on=stock", f"--modules=KTIMER_ORIGINAL=m{samples}",
             "--patience=90", *more)
 
