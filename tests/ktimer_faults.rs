@@ -50,7 +50,8 @@ module! {
 
 module_param! {
     /// Which one.
-    static FAULT: fault = 1, 1..=FAULTS.len(), "which one: a place among the faults of its source", 0o444;
+    static FAULT: fault = 1, 1..=FAULTS.len(), "which one: a place among the faults of its source",
+        0o444;
 }
 
 const FAULTS: [fn() -> Result; 12] = [

@@ -321,7 +321,6 @@ def test_what_was_opened_is_freed(vm):
     assert abs(int(after) - int(before)) < 100
 
 
-@pytest.mark.but_not("race")
 @pytest.mark.kernels("test")
 def test_loading_leaves_no_mount(vm):
     # Whether the name is taken it sees in a procfs that it mounts.

@@ -469,9 +469,9 @@ def test_a_user_namespace_brings_no_more_readers(vm):
 
 # Keeps each CPU busy with a task of that name, as that user, and of that kind perhaps.
 BURN = """
-burn() {
+burn() { # as whom, its name, its kind, and on which CPUs
     burning=
-    for cpu in 0 1; do
+    for cpu in ${4:-0 1}; do
         : >burning$cpu
         taskset -c $cpu ./reader as $1 ./reader named "$2" ${3:+"$3"} >burning$cpu & burning="$burning $!"
         until [ -s burning$cpu ]; do usleep 10000; done
@@ -552,30 +552,24 @@ def test_hidepid_shows_what_could_be_traced(vm, kind):
 def test_who_may_trace_all_of_a_user_namespace_sees_them(vm, inside, inner, viewer, outer, listed):
     # That is who made it, or one around it, from the namespace around that; and who is root in there.
     # Who is outside, even who made it, is not seen by that. Each has a CPU of its own.
-    burn = """
-        burn() { # its CPU's mask, as whom, and its name
-            : >$3
-            taskset $1 ./reader as $2 ./reader named $3 >$3 & burning=$! # $2 may be more words
-            until [ -s $3 ]; do usleep 10000; done
-        }"""
-    output = run(vm, f"""{burn}
+    output = run(vm, f"""{BURN}
         insmod jitimer.ko tdelay=3 count=30
         mkdir /tmp/p
         mount -t proc -o hidepid=ptraceable proc /tmp/p
         cat >view <<'END'
-        {burn}
-        burn 1 "{inner}" inner
+        {BURN}
+        burn "{inner}" inner "" 0
         for pid in $burning $1; do
             ./reader as {viewer} sh -c "test -d /tmp/p/$pid" && echo listed || echo hidden
         done
-        for cpu in 1 2; do taskset $cpu ./reader as {viewer} cat /tmp/p/jitimer; echo ==; done
-        kill -KILL $burning; wait $burning 2>/dev/null || true
+        for cpu in 0 1; do taskset -c $cpu ./reader as {viewer} cat /tmp/p/jitimer; echo ==; done
+        stop
 END
-        burn 2 {outer} outer
-        rm -f inner; chmod 777 .
+        burn {outer} outer "" 1
+        rm -f burning0; chmod 777 .
         {"./reader as 1000,0" if inside else ""} sh -e view $burning
         chmod 755 .
-        kill -KILL $burning; wait $burning 2>/dev/null || true
+        stop
         umount /tmp/p; rmdir /tmp/p
         rmmod jitimer""")
     found, found_outer, series = output.split("\n", 2)
@@ -601,15 +595,11 @@ def test_a_proc_of_another_namespace_shows_no_more(vm, options):
         stop
         echo ==
         mount -t proc -o {options} proc /tmp/p
-        unshare --pid --fork sh -e -c '
-            for cpu in 0 1; do
-                : >burning$cpu
-                taskset -c $cpu ./reader named secret >burning$cpu & burning="$burning $!"
-                until [ -s burning$cpu ]; do usleep 10000; done
-            done
+        unshare --pid --fork sh -e -c '{BURN}
+            burn 0 secret
             ./reader as 1000 cat /proc/jitimer; echo ==
             ./reader as 1000 cat /tmp/p/jitimer
-            kill -KILL $burning'
+            stop'
         umount /tmp/p; rmdir /tmp/p
         rmmod jitimer""")
     within, around, hidden = ({line["command"] for line in samples(part)} for part in text.split("==\n"))

@@ -13,8 +13,6 @@
 //! run it, to let the idle one sleep. If the CPU goes offline before that, its timers move to
 //! another: take it away while the file waits (parameter `delay`), and see.
 
-use core::convert::Infallible;
-
 use common::{
     proc_fs::Records,
     viewer::Opener,
@@ -93,10 +91,7 @@ impl Records for Kinds {
 }
 
 /// Makes a timer, arms it, and sees where it runs.
-fn see<T>(kind: &'static str, new: fn() -> T, stop: &Stop) -> Result<Row>
-where
-    T: PinInit<Timer<Witness>, Infallible>,
-{
+fn see<T: PinInit<Timer<Witness>>>(kind: &'static str, new: fn() -> T, stop: &Stop) -> Result<Row> {
     let delay = JiffiesDelta::from_ticks(super::DELAY.value())?;
     loop {
         stack_pin_init!(let timer = new());
