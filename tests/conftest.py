@@ -2,6 +2,8 @@
 """The machines that the tests run in."""
 
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +28,8 @@ from vm import Vm
 OF_JITIMER = ("test_jitimer", "test_programs", "test_reader", "test_torture")
 
 # The groups of tests that take long, the longest first.
-LONG = ("test", "stock", "test_fuzz", "rt", "twin", "virtual", "test_series")
+LONG = ("test", "test_fuzz", "stock", "virtual", "twin", "rt", "test_scripts", "test_setup",
+        "test_faults", "test_readme", "test_rust_kdir", "test_rust_analyzer")
 
 # What runs when it is asked for, by an option of that name, and nothing else then.
 ALONE = {
@@ -126,6 +129,7 @@ class Machines:
     def __init__(self, request):
         self.request = request
         self.running = {}
+        self.installed = {}
         self.alone = alone(request.config)
 
     def name(self, name):
@@ -140,6 +144,8 @@ class Machines:
         kernel = self.request.config.getoption("kernel")
         # The test kernel is for amd64 everywhere.
         test = name == "test" or name in IN_PLACE
+        if not test:
+            modules = self.stripped(name, modules)
         arch = kernel.arch if kernel else "amd64" if test else ARCH
         files = [*options.pop("files", modules.values()), *build.guest_programs(arch),
                  *more]
@@ -149,6 +155,16 @@ class Machines:
         if name in COPIED and not more:
             return copies.machine(image, files, arch=arch, **given, **options)
         return IN_PLACE.get(name, Vm)(image, files, arch=arch, **given, **options)
+
+    def stripped(self, name, modules):
+        """Modules as they are installed: most of what is built is for debuggers."""
+        if name not in self.installed:
+            folder = self.request.getfixturevalue("tmp_path_factory").mktemp(name)
+            self.installed[name] = {file: Path(shutil.copy(path, folder))
+                                    for file, path in modules.items()}
+            subprocess.run(["llvm-strip-19", "--strip-debug", *self.installed[name].values()],
+                           check=True)
+        return self.installed[name]
 
     def get(self, name):
         """The running machine with that kernel. Another one that runs ends: an idle one costs."""

@@ -128,11 +128,10 @@ def test_unloading_while_others_poll(vm, times):
             for way in w s e a u; do
                 ./reader /proc/jitimer r4096 ${{way}}9 r4096 ${{way}}9 r4096 ${{way}}9 >/dev/null &
             done
-            until rmmod jitimer 2>/dev/null; do
-                ! read -r stuck_too <stuck || kill_stuck
-            done
+            ./torture unload jitimer & unloading=$!
             until [ -s stuck ]; do usleep 1000; done
             kill_stuck
+            wait $unloading
             wait
         done""", times(0, 2000))
     assert output == ""

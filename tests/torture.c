@@ -7,6 +7,8 @@
  *			four readers, killed at random moments of the first US microseconds
  *	torture load MODULE.ko PARAMETERS FILE ROUNDS US SEED
  *			loads a module, starts four readers, and unloads it at a random moment
+ *	torture unload MODULE
+ *			tries until nobody has it in use
  *	torture fail FILE
  *			fails the first, second, ... allocation of opening, polling and reading the
  *			file, until there are no more
@@ -153,6 +155,16 @@ static int unload(const char *name)
 	return syscall(SYS_delete_module, name, O_NONBLOCK);
 }
 
+/* Somebody may have it in use for now. */
+static void unload_at_last(const char *name)
+{
+	while (unload(name)) {
+		if (errno != EWOULDBLOCK)
+			err(1, "unloading %s", name);
+		usleep(100);
+	}
+}
+
 static int fail_nth(int (*what)(const char *), const char *argument, const char *loaded, int step)
 {
 	int n = 1, failed = 0, refused = 0;
@@ -217,9 +229,7 @@ static int load_and_unload(char *file_of_module, const char *parameters, const c
 		start_readers(file, pids);
 		usleep(random() % us);
 		/* A reader that waits for a page, as for its first one, has it in use so long. */
-		while (unload(name))
-			if (errno != EWOULDBLOCK)
-				err(1, "unloading %s", name);
+		unload_at_last(name);
 		wait_readers(pids);
 	}
 	printf("%d times loaded and unloaded\n", rounds);
@@ -237,6 +247,10 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "load") && argc == 8) {
 		srandom(atoi(argv[7]));
 		return load_and_unload(argv[2], argv[3], argv[4], atoi(argv[5]), atoi(argv[6]));
+	}
+	if (!strcmp(what, "unload") && argc == 3) {
+		unload_at_last(argv[2]);
+		return 0;
 	}
 	if (!strcmp(what, "fail") && argc == 3)
 		return fail_nth(use, argv[2], NULL, 1);
