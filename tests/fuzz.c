@@ -85,6 +85,9 @@
 #define ASLEEP 4000
 #define STUCK 60000
 
+/* This ends with it, if what a program has left is in the way of the next one. */
+#define SPOILT 3
+
 /* How many samples are kept for a reader. */
 #define KEPT 256
 
@@ -1869,8 +1872,8 @@ static int dispatch(void)
 	return 1;
 }
 
-/* Unloads it, which nobody has in use, though io_uring may for some time yet. */
-static void unload_at_last(void)
+/* Unloads it, which nobody has in use, though io_uring may for some time yet; says whether it is gone. */
+static int unload_at_last(void)
 {
 	double start = now();
 	struct event *e = NULL;
@@ -1881,11 +1884,11 @@ static void unload_at_last(void)
 		e = begin(UNLOAD, -1);
 		end(e, syscall(SYS_delete_module, "jitimer", O_NONBLOCK));
 		if (!e->ret || e->err != EAGAIN)
-			break;
+			return 1;
 		s->events = n;
 		if (now() - start > STUCK / 2) {
 			finding("held", "nobody has the file open, but it is in use still");
-			break;
+			return 0;
 		}
 		nap(5);
 	}
@@ -1893,13 +1896,12 @@ static void unload_at_last(void)
 
 static void run(void)
 {
-	int unsure = 0;
+	int unsure = 0, gone;
 
 	if (!access("/sys/module/jitimer", F_OK) && syscall(SYS_delete_module, "jitimer", O_NONBLOCK))
 		err(2, "%s: the module is loaded already, and does not go", name);
 	start_actors();
-	if (dispatch())
-		unload_at_last();
+	gone = dispatch() && unload_at_last();
 	write_text("/sys/devices/system/cpu/cpu1/online", "1");
 	judge();
 	for (int i = 0; i < ACTORS; i++)
@@ -1914,7 +1916,7 @@ static void run(void)
 	printf("%s calls %d events %u lines %lu files %d unsure %d steps %u results %u\n", name, ncalls,
 	       s->events, all_lines, nfiles, unsure, s->steps, s->results);
 	fflush(stdout);
-	_exit(0);
+	_exit(gone ? 0 : SPOILT);
 }
 
 static void run_program(void)
@@ -1945,10 +1947,12 @@ static void run_program(void)
 			       "%s calls %d events %u lines 0 files 0 unsure 0 steps 0 results 0\n",
 			       name, ncalls, s->events);
 			fflush(stdout);
-			_exit(3);
+			_exit(SPOILT);
 		}
 		nap(5);
 	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SPOILT)
+		_exit(SPOILT);
 	if (status)
 		errx(2, "%s: ended with status %#x", name, status);
 }
