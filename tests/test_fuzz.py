@@ -20,6 +20,8 @@ FAULTS = {
     "key": ([("wake_up_all(&r->wait);", "wake_up_poll(&r->wait, EPOLLOUT);")], {"asleep"}),
     # The rest of a line, read later, is its beginning.
     "torn": ([("iocb->ki_pos = r->offset;", "iocb->ki_pos = 0;")], {"stream"}),
+    # Who has polled has the module in use for ever.
+    "held": ([("\tif (r->held)\n\t\tmodule_put(THIS_MODULE);\n", "")], {"held"}),
 }
 
 
@@ -46,7 +48,7 @@ def faulty(request):
         yield machine, kinds
 
 
-@pytest.mark.parametrize("faulty", FAULTS, indirect=True)
+@pytest.mark.parametrize("faulty", ["mask", "key", "torn"], indirect=True)
 def test_a_fault_is_found_and_made_small(faulty, tmp_path):
     machine, kinds = faulty
     with open(tmp_path / "log", "w", encoding="utf-8") as log:
@@ -64,6 +66,16 @@ def test_a_fault_is_found_and_made_small(faulty, tmp_path):
     # Loading it, opening the file, and what it takes to see it.
     assert len(small) <= 8
     assert fuzz.read_program(path) == small
+
+
+@pytest.mark.parametrize("faulty", ["held"], indirect=True)
+def test_what_is_in_the_way_of_the_next_one_is_found(faulty):
+    machine, kinds = faulty
+    outcome, = machine.run([["a load", "b open 0", "b poll 0 poll 0 1"]] * 2)
+    assert outcome.kinds == kinds
+    # The next one has another machine.
+    outcome, = machine.run([["a load", "b open 0", "b close 0"]])
+    assert outcome.findings == [] and machine.boots == 2
 
 
 def test_nothing_is_found(tmp_path):
