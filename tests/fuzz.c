@@ -62,6 +62,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,6 +123,8 @@ struct event {
 	int param;
 	unsigned int bad : 1, fresh : 1, lasting : 1, unsure : 1, quiet : 1, restless : 1, ringed : 1;
 	unsigned int nowait : 1;
+	/* Somebody has seen it sleep. */
+	int slept;
 	/* Of a child: when that began to be made, with a copy of the descriptors. */
 	unsigned long child;
 	/* By the model. */
@@ -873,6 +876,17 @@ static int sleeps_wrongly(int i)
 	       s->actor[i].event == (int)(e - s->event);
 }
 
+/* Looks whether an actor sleeps in a read, which it does for nothing but what is to come. */
+static void see_sleep(int i)
+{
+	int n = __atomic_load_n(&s->actor[i].event, __ATOMIC_SEQ_CST);
+	struct event *e = &s->event[n];
+
+	if (n >= 0 && e->kind == READ && !e->child && state_of(s->actor[i].pid) == 'S' &&
+	    __atomic_load_n(&s->actor[i].event, __ATOMIC_SEQ_CST) == n)
+		e->slept = 1;
+}
+
 /* Has an actor done with what it does: if that does not end by itself, by signals. */
 static int settle(int i)
 {
@@ -889,6 +903,7 @@ static int settle(int i)
 			finding("stuck", "%c does not end: %s", 'a' + i, calls[s->actor[i].todo - 1].text);
 			return 0;
 		}
+		see_sleep(i);
 		/* Who reads is left alone for longer, since looking is polling. */
 		if (n >= 0 && s->event[n].kind == READ && now() - start < ENOUGH)
 			continue;
@@ -1093,6 +1108,7 @@ struct parse {
 
 static char problem[300];
 static size_t problem_at;
+static unsigned int cpus;
 
 static int wrong(const struct parse *p, const char *what, const char *line)
 {
@@ -1151,6 +1167,8 @@ static int parse_line(struct file *f, struct parse *p, char *line)
 			return wrong(p, "a name that is not escaped", line);
 	if (!may_see(f, pid, command))
 		return wrong(p, "a task that the opener may not see", line);
+	if (cpu >= cpus)
+		return wrong(p, "there is no such CPU", line);
 	if (in != (p->lines > 0))
 		return wrong(p, "inirq is wrong", line);
 	if (delta != (p->lines ? time - p->time : 0))
@@ -1412,12 +1430,30 @@ static int may_nonblock(const struct event *e)
 	return 0;
 }
 
+static int must_nonblock(const struct event *e)
+{
+	if (e->nowait)
+		return 1;
+	events_of(f)
+		if (sets_nonblock(f, &e->file) && !f->nonblock &&
+		    may_hold(f, e, sets_nonblock, &e->file))
+			return 0;
+	return 1;
+}
+
 static void judge_read(struct event *e)
 {
 	struct file *f = &files[e->file];
 	int alive = life(f, e);
 	const char *why;
 
+	/* But for those that wait for an answer, and not in the call itself. */
+	if (e->slept && !e->restless) {
+		why = must_nonblock(e) ? "it is not to block" :
+		      alive == ALIVE ? why_readable(e->file, e) : NULL;
+		if (why)
+			finding("asleep", "%s has slept, but %s", describe(e), why);
+	}
 	if (e->ret > 0) {
 		if (alive == DEAD)
 			finding("errno", "%s, after unloading", describe(e));
@@ -1443,7 +1479,7 @@ static void judge_read(struct event *e)
 			finding("eagain", "%s, but %s", describe(e), why);
 		return;
 	case EINTR:
-		if (alive == DEAD || !sent_during(e))
+		if (alive == DEAD || !sent_during(e) || (must_nonblock(e) && !e->restless))
 			break;
 		why = alive == ALIVE && !e->restless ? why_readable(e->file, e) : NULL;
 		if (why)
@@ -2021,6 +2057,7 @@ int main(int argc, char **argv)
 	if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "trace")))
 		errx(2, "usage: fuzz MODULE.ko [trace] <PROGRAMS; see its source");
 	traces = argc == 3;
+	cpus = get_nprocs_conf();
 	read_module(argv[1]);
 	s = share(sizeof(*s), memfd_create("fuzz", 0), SHARED_FD);
 	seen = share(1 << 16, open("/tmp/fuzz-seen", O_RDWR | O_CREAT | O_CLOEXEC, 0600), -1);
