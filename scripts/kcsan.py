@@ -12,7 +12,12 @@ LINE = re.compile(r"^(?:\[[ .\d]*\] )?={66}\n", re.MULTILINE)
 RACE = re.compile(rf"{LINE.pattern}(?:.*\n)*?(?P<head>.*BUG: KCSAN: (?P<title>.*)\n)"
                   rf"(?:.*\n)*?{LINE.pattern}", re.MULTILINE)
 
-# Races that are C's own, by their titles, and why none of them is for this project to mend.
+# An access, and a function of a module in its stack.
+ACCESS = re.compile(r" to 0x[0-9a-f]+ of \d+ bytes by ")
+IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[\w+\]")
+
+# Races that are C's own although a module is in a stack, or of which one side is not known, by their
+# titles, and why none of them is for this project to mend.
 KNOWN = {
     # lock_timer_base(), or what the compiler has it in.
     **dict.fromkeys(
@@ -20,21 +25,19 @@ KNOWN = {
          for name in ("lock_timer_base", "__try_to_del_timer_sync")),
         "which lock a timer has is in its flags: they are read (marked) without it, and again with "
         "it; where the timer is in the wheel is there, too, and written (unmarked) with the lock"),
-    **dict.fromkeys(
-        (f"data-race in {' / '.join(sorted(('n_tty_receive_buf_common', name)))}"
-         for name in ("n_tty_check_unthrottle", "n_tty_poll", "n_tty_read")),
-        "how much a terminal has to read is looked at without a lock: this machine takes its commands "
-        "by one"),
+    "data-race in blake2s_update":
+        "how long a task ran goes into the random numbers when it has ended, while the scheduler may "
+        "still add to it",
 }
 
 
 class RaceVm(Vm):
-    """A machine with KCSAN, which has failed if that reports a race that is not known."""
+    """A machine with KCSAN, which has failed if that reports a race that is not C's own."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        # How often each of the known ones was reported.
-        self.known = {}
+        # How often each of those that are C's own was reported.
+        self.of_c = {}
         self.watchpoints = 0
 
     def boot(self, timeout=600):
@@ -50,14 +53,17 @@ class RaceVm(Vm):
         if len(lines) % 2:
             new = new[:lines[-1]]
         self.checked += len(new)
-        self.judge(RACE.sub(self.without_known, new))
+        self.judge(RACE.sub(self.without_those_of_c, new))
 
-    def without_known(self, race):
+    def without_those_of_c(self, race):
         """What is left to judge of a report, and of what the other CPU has printed meanwhile."""
-        title = race["title"]
-        if title not in KNOWN:
+        # Where in a function it is differs.
+        title = re.sub(r"\+0x\S+", "", race["title"])
+        # All of this project is in modules.
+        elsewhere = len(ACCESS.findall(race[0])) == 2 and not IN_MODULE.search(race[0])
+        if title not in KNOWN and not elsewhere:
             raise Reported(f"a data race that is not known:\n{race[0]}")
-        self.known[title] = self.known.get(title, 0) + 1
+        self.of_c[title] = self.of_c.get(title, 0) + 1
         return race[0].replace(race["head"], "")
 
     def counters(self):
@@ -77,4 +83,4 @@ class RaceVm(Vm):
             raise Failure(f"KCSAN has not looked: {after}")
         self.watchpoints += count
         print(f"{count} watchpoints, {self.watchpoints} on this machine; races on it that are C's own: "
-              f"{self.known or 'none'}")
+              f"{self.of_c or 'none'}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Data races, by KCSAN: `make race` runs these, and all scenarios of the test kernel, on a kernel
-that has it. Each use of a machine there fails if KCSAN has not looked, or has seen a race that
-scripts/kcsan.py does not know."""
+that has it. Each use of a machine there fails if KCSAN has not looked, or has seen a race that is not
+C's own (see scripts/kcsan.py)."""
 
 import re
 import subprocess

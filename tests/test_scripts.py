@@ -232,24 +232,36 @@ def test_vm_misses_no_report_that_it_reads_in_two_pieces(tmp_path):
         vm.check()
 
 
-def test_a_race_is_seen_whatever_is_printed_meanwhile(tmp_path):
+def test_which_races_are_c_s_own(tmp_path):
     vm = object.__new__(kcsan.RaceVm)
-    vm.console_path, vm.checked, vm.known = tmp_path / "console", 0, {}
+    vm.console_path, vm.checked, vm.of_c = tmp_path / "console", 0, {}
     known, *_ = kcsan.KNOWN
     line = "[    1.0] " + "=" * 66 + "\n"
+    c, ours = "one+0x1/0x20", "_RNvCs_7jitimer3two+0x30/0x4f0 [jitimer]"
 
-    def check(title, meanwhile):
+    def check(title, first, second=None, meanwhile=""):
+        stacks = (f"[    1.0] {how} to 0xffff888000800eec of 4 bytes by {by} on cpu {cpu}:\n"
+                  f"[    1.0]  leaf+0x1/0x20\n[    1.0]  {function}\n[    1.0] \n"
+                  for how, by, cpu, function in (("write", "interrupt", 1, first),
+                                                 ("read (marked)", "task 7", 0, second)) if function)
+        unknown = "" if second else "race at unknown origin, with "
         with open(vm.console_path, "a", encoding="ascii") as console:
-            console.write(f"{line}{meanwhile}[    1.0] BUG: KCSAN: {title}\n\nwrite by one\n{line}")
+            console.write(f"{line}{meanwhile}[    1.0] BUG: KCSAN: {title}\n[    1.0] \n{unknown}"
+                          f"{''.join(stacks)}{line}")
         vm.check()
-    check(known, "")
-    check(known, "[    1.0] ok 1 case\n")
-    assert vm.known == {known: 2}
-    for title, meanwhile, said in ((known, "WARNING: other\n", "WARNING: other"),
-                                   ("data-race in one / other", "", "one / other"),
-                                   ("data-race in one / other", "ok 1 case\n", "one / other")):
+    # What is known may be anywhere, of others C must have both sides; whatever is printed meanwhile.
+    other = "data-race in one / other"
+    check(known, ours, ours)
+    check(f"{known}+0x1/0x2", c, meanwhile="[    1.0] ok 1 case\n")
+    check(other, c, c)
+    assert vm.of_c == {known: 2, other: 1}
+    for arguments, said in (((known, c, c, "WARNING: other\n"), "WARNING: other"),
+                            ((other, c, c, "WARNING: other\n"), "WARNING: other"),
+                            ((other, c), "one / other"), ((other, ours), "one / other"),
+                            ((other, c, ours), "one / other"), ((other, ours, c), "one / other"),
+                            ((other, ours, c, "ok 1 case\n"), "one / other")):
         with pytest.raises(runner.Reported, match=said):
-            check(title, meanwhile)
+            check(*arguments)
 
 
 def test_each_copy_of_a_machine_has_its_own_files(machines, tmp_path):
