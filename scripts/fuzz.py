@@ -156,9 +156,10 @@ class Maker:
     def going(self, file):
         """Calls by which the module goes while somebody reads."""
         rng = self.rng
-        one, other = rng.sample(ACTORS, 2)
-        return [f"{one} {self.open(file)}", f"{one} read {file} 4096 read", f"{one}& {self.read(file)}",
-                f"{rng.choice(('a', 'b', 'a&', 'b&'))} unload", f"{other} {self.read(file)}",
+        goes = rng.choice("ab")
+        one, other = rng.sample([actor for actor in ACTORS if actor != goes], 2)
+        return [f"{one} open {file}", f"{one} read {file} 4096 read", f"{one}& {self.read(file)}",
+                f"{goes}{rng.choice(('', '&'))} unload", f"{other} {self.read(file)}",
                 f"a {self.load()}"]
 
     def program(self):
