@@ -162,6 +162,15 @@ class Maker:
                 f"{goes}{rng.choice(('', '&'))} unload", f"{other} {self.read(file)}",
                 f"a {self.load()}"]
 
+    def left_alone(self, file):
+        """Calls by which a file has more than is kept for it."""
+        rng = self.rng
+        one, other = rng.sample(ACTORS, 2)
+        return [f"a param {name} {value}" for name, value in (
+            ("tdelay", 1), ("count", rng.choice((0, 300))), ("readers", 1024))] + [
+            f"{one} {self.open(file)}", f"{one} {self.read(file)}", f"{other} sleep 1300",
+            f"{other} drain {file} {rng.choice(SIZES)}"]
+
     def program(self):
         """A new program."""
         self.opened = []
@@ -169,6 +178,8 @@ class Maker:
         if self.rng.random() < 0.1:
             # Before anybody polls, which keeps the module; and no line comes.
             calls = [f"a load tdelay={FOR_EVER}", *self.going(0)]
+        elif self.rng.random() < 0.05:
+            calls += self.left_alone(0)
         calls.append(f"{self.rng.choice(ACTORS)} {self.open(0)}")
         for _ in range(self.rng.randrange(2, 15)):
             calls += self.scene()
