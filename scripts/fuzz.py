@@ -167,9 +167,9 @@ class Maker:
         rng = self.rng
         one, other = rng.sample(ACTORS, 2)
         return [f"a param {name} {value}" for name, value in (
-            ("tdelay", 1), ("count", rng.choice((0, 300))), ("readers", 1024))] + [
+            ("tdelay", 1), ("count", rng.choice((0, 300, 300))), ("readers", 1024))] + [
             f"{one} {self.open(file)}", f"{one} {self.read(file)}", f"{other} sleep 1300",
-            f"{other} drain {file} {rng.choice(SIZES)}"]
+            f"{other} drain {file} {rng.choice((100, 4096, 4096, 20000))}"]
 
     def program(self):
         """A new program."""

@@ -864,19 +864,7 @@ static int is_asleep_in(int i, int event)
 	       __atomic_load_n(&s->actor[i].event, __ATOMIC_SEQ_CST) == event;
 }
 
-/* Whether an actor unloads the module. */
-static int is_going(void)
-{
-	for (int i = 0; i < ACTORS; i++) {
-		int n = __atomic_load_n(&s->actor[i].event, __ATOMIC_SEQ_CST);
-
-		if (n >= 0 && s->event[n].kind == UNLOAD)
-			return 1;
-	}
-	return 0;
-}
-
-/* Whether an actor sleeps in a call although there is something to read, or the module goes. */
+/* Whether an actor sleeps in a call although poll says that there is something to read. */
 static int sleeps_wrongly(int i)
 {
 	int n = __atomic_load_n(&s->actor[i].event, __ATOMIC_SEQ_CST);
@@ -885,9 +873,6 @@ static int sleeps_wrongly(int i)
 
 	if (n < 0 || e->child || (e->kind != READ && !(e->kind == POLL && e->asked & (POLLIN | POLLRDNORM))))
 		return 0;
-	/* Which waits for those who read, not for those who poll: then it does not begin. */
-	if (e->kind == READ && is_going())
-		return is_asleep_in(i, n);
 	p.fd = e->fd;
 	look = begin(POLL, e->fd);
 	look->asked = POLLIN;
@@ -930,7 +915,7 @@ static int settle(int i)
 			wrong = wrong ? wrong : now();
 			times++;
 			if (now() - wrong > ASLEEP && times > 10) {
-				finding("asleep", "%c sleeps although it can go on: %s",
+				finding("asleep", "%c sleeps although there is something to read: %s",
 					'a' + i, calls[s->actor[i].todo - 1].text);
 				wrong = 0;
 				send(i, SIGUSR1);

@@ -10,25 +10,37 @@ import build
 from cache import PROJECT, Failure
 import fuzz
 
-# Faults of the twin in C, which is built in no time: what is replaced by what, and the kinds of
-# what is to be found then.
+# Faults of the twin in C, which is built in no time: what is replaced by what, the kinds of what is
+# to be found then, and a program that comes to it, if not all do.
 FAULTS = {
     # poll() says that there is something to read where there is nothing.
     "mask": ([("? EPOLLIN | EPOLLRDNORM : 0;", "? EPOLLIN | EPOLLRDNORM : EPOLLIN;")],
-             {"eagain", "asleep"}),
+             {"eagain", "asleep"}, None),
     # It says nothing to those who wait.
-    "key": ([("wake_up_all(&r->wait);", "wake_up_poll(&r->wait, EPOLLOUT);")], {"asleep"}),
+    "key": ([("wake_up_all(&r->wait);", "wake_up_poll(&r->wait, EPOLLOUT);")], {"asleep"}, None),
     # The rest of a line, read later, is its beginning.
-    "torn": ([("iocb->ki_pos = r->offset;", "iocb->ki_pos = 0;")], {"stream"}),
+    "torn": ([("iocb->ki_pos = r->offset;", "iocb->ki_pos = 0;")], {"stream"}, None),
     # Who has polled has the module in use for ever.
-    "held": ([("\tif (r->held)\n\t\tmodule_put(THIS_MODULE);\n", "")], {"held"}),
+    "held": ([("\tif (r->held)\n\t\tmodule_put(THIS_MODULE);\n", "")], {"held"},
+             ["a load", "b open 0", "b poll 0 poll 0 1"]),
+    # Who must not block does.
+    "nonblock": ([("file->f_flags & O_NONBLOCK || ", "")], {"asleep", "errno"},
+                 [f"a load tdelay={fuzz.FOR_EVER}", "a open 0 n", "a read 0 4096 read",
+                  "a& read 0 1 read"]),
+    # A read waits until it has all that was asked for.
+    "full": ([("nonblocking || total", "nonblocking")], {"asleep"},
+             [f"a load tdelay={fuzz.FOR_EVER}", "a open 0", "a& read 0 4096 read"]),
+    # Who waits is not woken when the module goes.
+    "going": ([("\twake_up_all(&unload_wait);\n", "")], {"asleep"},
+              [f"a load tdelay={fuzz.FOR_EVER}", "a open 0", "a read 0 4096 read",
+               "a read 0 1 read", "b& unload"]),
 }
 
 
 @pytest.fixture
 def faulty(request):
-    """A machine with a stock kernel, and the twin with a fault; and the kinds that it may be."""
-    replacements, kinds = FAULTS[request.param]
+    """A machine with a stock kernel, and the twin with a fault; what it may be, and a program."""
+    replacements, kinds, program = FAULTS[request.param]
     # The same for all, so that only the twin is built again.
     source = build.OUT / "fuzz-fault-source"
     source.mkdir(parents=True, exist_ok=True)
@@ -45,12 +57,12 @@ def faulty(request):
     twin.write_text(text)
     with fuzz.machine_for("stock", "KTIMER_TWIN=y", source=source,
                           build_name="fuzz-fault") as machine:
-        yield machine, kinds
+        yield machine, kinds, program
 
 
 @pytest.mark.parametrize("faulty", ["mask", "key", "torn"], indirect=True)
 def test_a_fault_is_found_and_made_small(faulty, tmp_path):
-    machine, kinds = faulty
+    machine, kinds, _ = faulty
     with open(tmp_path / "log", "w", encoding="utf-8") as log:
         # One that a busy machine has come to may not come again, and is not to be made small.
         for seed in "12345":
@@ -68,10 +80,17 @@ def test_a_fault_is_found_and_made_small(faulty, tmp_path):
     assert fuzz.read_program(path) == small
 
 
+@pytest.mark.parametrize("faulty", ["nonblock", "full", "going"], indirect=True)
+def test_who_sleeps_and_should_not_is_found(faulty):
+    machine, kinds, program = faulty
+    # On a busy machine it need not sleep yet when it is looked at.
+    assert any(machine.run([program])[0].kinds == kinds for _ in range(3))
+
+
 @pytest.mark.parametrize("faulty", ["held"], indirect=True)
 def test_what_is_in_the_way_of_the_next_one_is_found(faulty):
-    machine, kinds = faulty
-    outcome, = machine.run([["a load", "b open 0", "b poll 0 poll 0 1"]] * 2)
+    machine, kinds, program = faulty
+    outcome, = machine.run([program] * 2)
     assert outcome.kinds == kinds
     # The next one has another machine.
     outcome, = machine.run([["a load", "b open 0", "b close 0"]])
@@ -96,7 +115,10 @@ def test_what_may_be_is_not_found():
         *[["a load count=7", "c& open 0", "d exec 0 1"]] * 40,
         # Of the last line's end "/" and "0", in whichever order they were asked for.
         *[["a load tdelay=1 count=1", "a open 0", "a read 0 4096 read", "a read 0 45 read",
-           "d& read 0 100 read", "c& read 0 1 read", "b sleep 10", "a read 0 10 read"]] * 150]
+           "d& read 0 100 read", "c& read 0 1 read", "b sleep 10", "a read 0 10 read"]] * 150,
+        # Who reads "apper/0\n" of a line may seem to have read it before "sw", and sleeps.
+        *[["a load tdelay=30 count=0", "b open 0", "b read 0 4096 read", "d& drain 0 1",
+           "c& drain 0 4096", "b sleep 140"]] * 15]
     with fuzz.machine_for("stock") as machine:
         outcomes = machine.run(programs)
     assert len(outcomes) == len(programs)
