@@ -58,7 +58,9 @@ impl Flags {
     /// On an idle CPU it waits for another timer that wakes the CPU: C's `TIMER_DEFERRABLE`.
     pub const DEFERRABLE: Self = Self(bindings::TIMER_DEFERRABLE);
 
-    /// It expires on the CPU that armed it: C's `TIMER_PINNED`.
+    /// It expires on the CPU that armed it: C's `TIMER_PINNED`. Armed on another one it moves to
+    /// that, unless it is pending for that time already, or its callback is running. It leaves a
+    /// CPU that goes offline.
     pub const PINNED: Self = Self(bindings::TIMER_PINNED);
 
     /// The callback is called with interrupts disabled. What that takes,

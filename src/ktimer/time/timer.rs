@@ -222,6 +222,7 @@ impl<T: TimerCallback> TimerCallbacks<1> for T {
 ///
 /// - in its own callback, nor in a hard interrupt: it would wait for ever;
 /// - while a lock is held that its callback takes: likewise; lockdep reports it;
+/// - while a lock is held that a hard interrupt takes, which may have interrupted the callback;
 /// - in atomic context on PREEMPT_RT, where the callback is a thread to be waited for.
 ///
 /// # Invariants
@@ -610,7 +611,7 @@ impl<T: TimerCallbacks<N>, const N: usize> Inner<T, N> {
         // function.
         let owner = unsafe { &*first.cast::<Timers<T, N>>() };
         let callback = const { T::CALLBACKS[ID] };
-        // INVARIANT: This is the callback, and the context can't outlive this call.
+        // INVARIANT: This is the timer's callback, and the context can't outlive this call.
         callback(owner, TimerContext { timer, owner });
     }
 }
@@ -687,6 +688,8 @@ impl<T, const N: usize, const ID: usize> Timer<T, N, ID> {
     }
 
     /// Arms the timer as [`arm`](Self::arm) does, unless it is pending for an earlier time already.
+    /// Of two who arm one at once that is not pending, this may come last, and move it: the timer
+    /// core looks for an earlier time only if the timer was pending to begin with.
     ///
     /// May be called from any context.
     ///
@@ -862,36 +865,28 @@ impl Armed<'_> {
 /// - [`arm`](Self::arm): at any other time, say `Jiffies::now()` and a delay;
 /// - not at all, if it does neither.
 ///
+/// (`OWN` is whether it is for the callback's own timer, and not for [another](Self::timer).)
+///
 /// # Invariants
 ///
 /// The callback of one of `owner`'s timers is running on this CPU, and does so as long as this
-/// exists. `timer` is one of those timers; being a pointer, it keeps this from being sent to
-/// another thread.
-pub struct TimerContext<'a, T, const N: usize = 1> {
+/// exists. `timer` is one of those timers, and that one if `OWN`; being a pointer, it keeps this
+/// from being sent to another thread.
+pub struct TimerContext<'a, T, const N: usize = 1, const OWN: bool = true> {
     timer: *mut bindings::timer_list,
     owner: &'a Timers<T, N>,
 }
 
 impl<T, const N: usize> TimerContext<'_, T, N> {
-    /// The same for the timer with the number `OTHER`, of those on the same state.
-    #[inline]
-    pub fn timer<const OTHER: usize>(&self) -> TimerContext<'_, T, N> {
-        const { assert!(OTHER < N, "there is no timer of that number") };
-        // INVARIANT: This context exists for as long as that one.
-        TimerContext {
-            timer: self.owner.raw(OTHER),
-            owner: self.owner,
-        }
-    }
-
     /// The jiffy that the timer was armed for and has now expired.
     ///
     /// If somebody armed it again meanwhile, it is the one that it is armed for now.
     #[inline]
     pub fn expires(&self) -> Jiffies {
-        // SAFETY: By the type invariants the timer is initialised, and lives while this does. The
-        // field is the timer core's while the timer is pending, and another CPU may be arming it:
-        // hence a volatile read.
+        // SAFETY: By the type invariants the timer is initialised, and lives while this does. Its
+        // callback was called, so it was armed, by which the field is written. That is the timer
+        // core's while the timer is pending, and another CPU may be arming it: hence a volatile
+        // read.
         Jiffies::from_raw(unsafe { (&raw const (*self.timer).expires).read_volatile() })
     }
 
@@ -901,7 +896,8 @@ impl<T, const N: usize> TimerContext<'_, T, N> {
     /// However late the callback is each time, it comes, or is told that it missed its turn, once
     /// for each period, if that is at most [`JiffiesDelta::TIMER_MAX`]: of a longer one it comes
     /// early, and so more often. See also [`Jiffies::next_after`]. If somebody armed the timer
-    /// meanwhile for an earlier time, it stays at that.
+    /// meanwhile for an earlier time, it stays at that, but for what [`Timer::reduce`] says of two
+    /// at once.
     ///
     /// `hrtimer`s have `hrtimer_forward_now()`, which counts the period that is not skipped, too.
     /// The C function is `timer_reduce()`.
@@ -911,6 +907,20 @@ impl<T, const N: usize> TimerContext<'_, T, N> {
         // SAFETY: By the type invariants the timer is initialised.
         unsafe { bindings::timer_reduce(self.timer, expires.as_raw()) };
         missed
+    }
+}
+
+impl<T, const N: usize, const OWN: bool> TimerContext<'_, T, N, OWN> {
+    /// The same for the timer with the number `OTHER`, of those on the same state, but for what
+    /// tells when it was due: it need not have been armed yet.
+    #[inline]
+    pub fn timer<const OTHER: usize>(&self) -> TimerContext<'_, T, N, false> {
+        const { assert!(OTHER < N, "there is no timer of that number") };
+        // INVARIANT: This context exists for as long as that one.
+        TimerContext {
+            timer: self.owner.raw(OTHER),
+            owner: self.owner,
+        }
     }
 
     /// Arms the timer. See [`Timer::arm`].
@@ -943,7 +953,7 @@ impl<T, const N: usize> TimerContext<'_, T, N> {
     }
 }
 
-impl<T, const N: usize> Deref for TimerContext<'_, T, N> {
+impl<T, const N: usize, const OWN: bool> Deref for TimerContext<'_, T, N, OWN> {
     type Target = BhDisabled;
 
     #[inline]
