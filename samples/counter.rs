@@ -10,7 +10,8 @@
 //! Who arms a timer for now and a period drifts: now is a bit later than when the timer was due,
 //! and these bits add up. `rearm()` arms it for a period after it was due; and if it comes so
 //! late that whole periods were missed, it says how many, so that they are counted too. However
-//! busy the machine is, the counter tells how many periods have passed.
+//! busy the machine is, the counter tells how many periods have passed. A period is of whole ticks:
+//! 10 ms are 12, where there are 250 ticks in a second.
 //!
 //! The file has the timer. When nobody reads the file any more, for the module is being unloaded,
 //! the timer is gone.
@@ -44,7 +45,7 @@ module! {
 module_param! {
     /// From one increment to the next.
     static PERIOD_MS: period_ms = 200, 1..=86_400_000,
-        "milliseconds from one increment to the next, from 1 to 86400000 (default 200)",
+        "milliseconds from one increment to the next, rounded up to ticks, from 1 to 86400000 (default 200)",
         0o444;
 }
 

@@ -12,11 +12,15 @@ LINE = re.compile(r"^(?:\[[ .\d]*\] )?={66}\n", re.MULTILINE)
 RACE = re.compile(rf"{LINE.pattern}(?:.*\n)*?(?P<head>.*BUG: KCSAN: (?P<title>.*)\n)"
                   rf"(?:.*\n)*?{LINE.pattern}", re.MULTILINE)
 
-# An access, and a function of a module in its stack.
+# An access, and what tells in its stack that it may be this project's, all of which is in modules: a
+# function of one; one that has no name, as of a module that has gone meanwhile; and those that call
+# modules, whose own functions may have ended by a jump to another one.
 ACCESS = re.compile(r" to 0x[0-9a-f]+ of \d+ bytes by ")
-IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[\w+\]")
+OURS = re.compile(r" \[\w+\](?: /|$)|^(?:\[[ .\d]*\] )? 0x[0-9a-f]+$"
+                  r"|\b(?:call_timer_fn|do_one_initcall|param_attr_\w+|proc_reg_\w+"
+                  r"|tasklet_action\w*)\+0x", re.MULTILINE)
 
-# Races that are C's own although a module is in a stack, or of which one side is not known, by their
+# Races that are C's own although a stack may be this project's, or one side is not known, by their
 # titles, and why none of them is for this project to mend.
 KNOWN = {
     # lock_timer_base(), or what the compiler has it in.
@@ -59,8 +63,7 @@ class RaceVm(Vm):
         """What is left to judge of a report, and of what the other CPU has printed meanwhile."""
         # Where in a function it is differs.
         title = re.sub(r"\+0x\S+", "", race["title"])
-        # All of this project is in modules.
-        elsewhere = len(ACCESS.findall(race[0])) == 2 and not IN_MODULE.search(race[0])
+        elsewhere = len(ACCESS.findall(race[0])) == 2 and not OURS.search(race[0])
         if title not in KNOWN and not elsewhere:
             raise Reported(f"a data race that is not known:\n{race[0]}")
         self.of_c[title] = self.of_c.get(title, 0) + 1

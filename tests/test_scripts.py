@@ -259,6 +259,10 @@ def test_which_races_are_c_s_own(tmp_path):
                             ((other, c, c, "WARNING: other\n"), "WARNING: other"),
                             ((other, c), "one / other"), ((other, ours), "one / other"),
                             ((other, c, ours), "one / other"), ((other, ours, c), "one / other"),
+                            ((other, c, "0xffffffffc0201234"), "one / other"),
+                            ((other, "call_timer_fn+0x1/0x2", c), "one / other"),
+                            (("data-race in one / two [jitimer]", c, c), "one / two"),
+                            (("data-race in one [jitimer] / two", c, c), "jitimer. / two"),
                             ((other, ours, c, "ok 1 case\n"), "one / other")):
         with pytest.raises(runner.Reported, match=said):
             check(*arguments)
