@@ -65,7 +65,7 @@ def test_a_fault_is_found_and_made_small(faulty, tmp_path):
     machine, kinds, _ = faulty
     with open(tmp_path / "log", "w", encoding="utf-8") as log:
         # One that a busy machine has come to may not come again, and is not to be made small.
-        for seed in "12345":
+        for seed in "31245":
             calls, outcome, _ = fuzz.fuzz(machine, seed, log, sequences=200)
             assert calls, "it was not found"
             assert outcome.kinds & kinds
