@@ -45,7 +45,7 @@ module! {
 module_param! {
     /// From one increment to the next.
     static PERIOD_MS: period_ms = 200, 1..=86_400_000,
-        "milliseconds from one increment to the next, rounded up to ticks, from 1 to 86400000 (default 200)",
+        "milliseconds between increments, rounded up to ticks, from 1 to 86400000 (default 200)",
         0o444;
 }
 

@@ -36,7 +36,7 @@ module! {
 module_param! {
     /// From one run of the callback to the next.
     static PERIOD_MS: period_ms = 10_000, 1..=86_400_000,
-        "milliseconds from one callback to the next, rounded up to ticks, from 1 to 86400000 (default 10000)",
+        "milliseconds between callbacks, rounded up to ticks, from 1 to 86400000 (default 10000)",
         0o444;
 }
 

@@ -883,10 +883,10 @@ impl<T, const N: usize> TimerContext<'_, T, N> {
     /// If somebody armed it again meanwhile, it is the one that it is armed for now.
     #[inline]
     pub fn expires(&self) -> Jiffies {
-        // SAFETY: By the type invariants the timer is initialised, and lives while this does. Its
-        // callback was called, so it was armed, by which the field is written. That is the timer
-        // core's while the timer is pending, and another CPU may be arming it: hence a volatile
-        // read.
+        // SAFETY: By the type invariants the timer is initialised, lives while this does, and is
+        // the one whose callback is running: so it was armed, which writes the field. That is the
+        // timer core's while the timer is pending, and another CPU may be arming it: hence a
+        // volatile read.
         Jiffies::from_raw(unsafe { (&raw const (*self.timer).expires).read_volatile() })
     }
 
@@ -916,7 +916,7 @@ impl<T, const N: usize, const OWN: bool> TimerContext<'_, T, N, OWN> {
     #[inline]
     pub fn timer<const OTHER: usize>(&self) -> TimerContext<'_, T, N, false> {
         const { assert!(OTHER < N, "there is no timer of that number") };
-        // INVARIANT: This context exists for as long as that one.
+        // INVARIANT: This context exists for as long as that one. It is not for its own timer.
         TimerContext {
             timer: self.owner.raw(OTHER),
             owner: self.owner,

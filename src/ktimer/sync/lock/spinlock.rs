@@ -46,8 +46,8 @@ macro_rules! new_spinlock_bh {
 ///   `spin_lock()`; the callback's context proves that bottom halves are off already.
 ///
 /// Neither may be used in a hard interrupt, nor `lock()` with interrupts disabled: to release it
-/// may run softirqs, and enables interrupts for that. On PREEMPT_RT the lock may sleep, and others may run
-/// softirqs on this CPU meanwhile: those that take the lock wait for it.
+/// may run softirqs, and enables interrupts for that. On PREEMPT_RT the lock may sleep, and others
+/// may run softirqs on this CPU meanwhile: those that take the lock wait for it.
 ///
 /// # Examples
 ///
