@@ -30,10 +30,12 @@ def main():
     options = parser.parse_args()
     kernel = kernels.fetch(kernels.find())
     modules = build.stock(kernel, "KTIMER_SAMPLES=m", "KTIMER_BENCH=m")
+    # It looks for modules in all of the folder, where there are none: it knows neither what those of
+    # this project are made of, nor which are copies.
     out = build.OUT / "rust-analyzer"
     out.mkdir(parents=True, exist_ok=True)
     step("asking the kernel what it has", "rust-analyzer",
-         ["make", "-C", rust_kdir.make(kernel), f"M={PROJECT}", f"MO={out}", "rust-analyzer"])
+         ["make", "-C", rust_kdir.make(kernel), f"M={out}", "rust-analyzer"])
     project = json.loads((out / NAME).read_text())
     crates = project["crates"]
     root = os.environ["JITIMER_ROOT"]
@@ -48,8 +50,9 @@ def main():
     depends = ["core", "kernel", "pin_init"]
 
     def add(name, path, cfg=(), env=None, more=()):
-        """Adds a crate of this project, or takes it for the kernel's idea of it."""
-        crate = {
+        """Adds a crate of this project."""
+        numbers[name] = len(crates)
+        crates.append({
             "display_name": name,
             "root_module": str(path),
             "is_workspace_member": True,
@@ -58,12 +61,7 @@ def main():
             "env": {"RUST_MODFILE": "This is only for rust-analyzer", **(env or {})},
             "deps": [{"crate": numbers[other], "name": other} for other in (*depends, *more)],
             "source": {"include_dirs": [str(path.parent), str(modules)], "exclude_dirs": []},
-        }
-        if name in numbers:
-            crates[numbers[name]] = crate
-        else:
-            numbers[name] = len(crates)
-            crates.append(crate)
+        })
 
     interrupt = (kernel.source / "rust/kernel/interrupt.rs").exists()
     cfgs = ["ktimer_kernel_interrupt"] if interrupt else []
@@ -75,7 +73,8 @@ def main():
         libraries.append(name)
     for path in (PROJECT / "src/jitimer/jitimer.rs", *sorted((PROJECT / "samples").glob("*.rs")),
                  *sorted((PROJECT / "tests").glob("*.rs")),
-                 PROJECT / "samples/template/heart_main.rs"):
+                 PROJECT / "samples/template/heart_main.rs",
+                 PROJECT / "tests/minimal/minimal.rs"):
         add(path.stem, path, cfgs,
             {"BENCH_BINDINGS": str(modules / "tests/bench/bindings_generated.rs")}, libraries)
     (options.out / NAME).write_text(json.dumps(project, indent=1) + "\n")
