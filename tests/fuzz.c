@@ -86,8 +86,8 @@
 #define ASLEEP 4000
 #define STUCK 60000
 
-/* This ends with it, if what a program has left is in the way of the next one. */
-#define SPOILT 3
+/* This ends with it after a finding: what that has left may be in the way of the next program. */
+#define FOUND 3
 
 /* How many samples are kept for a reader. */
 #define KEPT 256
@@ -1882,7 +1882,8 @@ static int dispatch(void)
 
 	for (int i = 0; i < FILES; i++)
 		fds[i] = LAST_FD;
-	for (int i = 0; i < ncalls; i++) {
+	/* After a finding, what else there may be is for another time. */
+	for (int i = 0; i < ncalls && !findings[0]; i++) {
 		struct call *c = &calls[i];
 		const char *op = c->word[0];
 		int who = c->actor;
@@ -1932,8 +1933,8 @@ static int dispatch(void)
 	return 1;
 }
 
-/* Unloads it, which nobody has in use, though io_uring may for some time yet; says whether it is gone. */
-static int unload_at_last(void)
+/* Unloads it, which nobody has in use, though io_uring may for some time yet. */
+static void unload_at_last(void)
 {
 	double start = now();
 	struct event *e = NULL;
@@ -1944,11 +1945,11 @@ static int unload_at_last(void)
 		e = begin(UNLOAD, -1);
 		end(e, syscall(SYS_delete_module, "jitimer", O_NONBLOCK));
 		if (!e->ret || e->err != EAGAIN)
-			return 1;
+			return;
 		s->events = n;
 		if (now() - start > STUCK / 2) {
 			finding("held", "nobody has the file open, but it is in use still");
-			return 0;
+			return;
 		}
 		nap(5);
 	}
@@ -1956,12 +1957,13 @@ static int unload_at_last(void)
 
 static void run(void)
 {
-	int unsure = 0, gone;
+	int unsure = 0;
 
 	if (!access("/sys/module/jitimer", F_OK) && syscall(SYS_delete_module, "jitimer", O_NONBLOCK))
 		err(2, "%s: the module is loaded already, and does not go", name);
 	start_actors();
-	gone = dispatch() && unload_at_last();
+	if (dispatch())
+		unload_at_last();
 	write_text("/sys/devices/system/cpu/cpu1/online", "1");
 	judge();
 	for (int i = 0; i < ACTORS; i++)
@@ -1976,7 +1978,7 @@ static void run(void)
 	printf("%s calls %d events %u lines %lu files %d unsure %d steps %u results %u\n", name, ncalls,
 	       s->events, all_lines, nfiles, unsure, s->steps, s->results);
 	fflush(stdout);
-	_exit(gone ? 0 : SPOILT);
+	_exit(findings[0] ? FOUND : 0);
 }
 
 static void run_program(void)
@@ -2007,12 +2009,12 @@ static void run_program(void)
 			       "%s calls %d events %u lines 0 files 0 unsure 0 steps 0 results 0\n",
 			       name, ncalls, s->events);
 			fflush(stdout);
-			_exit(SPOILT);
+			_exit(FOUND);
 		}
 		nap(5);
 	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SPOILT)
-		_exit(SPOILT);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == FOUND)
+		_exit(FOUND);
 	if (status)
 		errx(2, "%s: ended with status %#x", name, status);
 }
