@@ -1882,8 +1882,7 @@ static int dispatch(void)
 
 	for (int i = 0; i < FILES; i++)
 		fds[i] = LAST_FD;
-	/* After a finding, what else there may be is for another time. */
-	for (int i = 0; i < ncalls && !findings[0]; i++) {
+	for (int i = 0; i < ncalls; i++) {
 		struct call *c = &calls[i];
 		const char *op = c->word[0];
 		int who = c->actor;
@@ -1900,6 +1899,9 @@ static int dispatch(void)
 		}
 		if (!settle(who))
 			return 0;
+		/* What else there may be is for another time. */
+		if (findings[0])
+			break;
 		if (is_of_file(op)) {
 			int n = slot(c, 1);
 

@@ -916,7 +916,8 @@ impl<T, const N: usize, const OWN: bool> TimerContext<'_, T, N, OWN> {
     #[inline]
     pub fn timer<const OTHER: usize>(&self) -> TimerContext<'_, T, N, false> {
         const { assert!(OTHER < N, "there is no timer of that number") };
-        // INVARIANT: This context exists for as long as that one. It is not for its own timer.
+        // INVARIANT: This context exists for as long as that one; and with `OWN` false, its timer may
+        // be any of the owner's.
         TimerContext {
             timer: self.owner.raw(OTHER),
             owner: self.owner,
